@@ -1,0 +1,331 @@
+//! The one error of the library: a stable code, a kind, and data instead of sentences.
+//!
+//! Codes are part of the public contract: never reused, never renumbered. Every binding maps the same table
+//! (`Error::table`).
+
+use std::path::{Path, PathBuf};
+
+/// Result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, with the value that did it and what would have been allowed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are not audio in any format that is known here.
+    #[error("not a recognised audio file{}", fmt_hint(.hint))]
+    NotAudio {
+        /// What the bytes look like instead, when that can be told.
+        hint: Option<String>,
+    },
+    /// The input holds no audio frame at all.
+    #[error("the input holds no audio")]
+    Empty,
+    /// The file is damaged beyond what can be decoded around.
+    #[error("damaged {what}{}: {detail}", fmt_offset(.offset))]
+    Malformed {
+        /// The structure that is wrong, such as `WAV fmt chunk`.
+        what: &'static str,
+        /// Byte offset in the input, when known.
+        offset: Option<u64>,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A codec, container or variant of one that this build cannot read or write.
+    #[error("unsupported {what}: {value}{}", fmt_hint(.hint))]
+    Unsupported {
+        /// What kind of thing it is, such as `codec`.
+        what: &'static str,
+        /// The one that was asked for or found.
+        value: String,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+    /// A number outside its range, or not a number.
+    #[error("{name} is {value}{}, allowed is {min} to {max}{}", fmt_unit(.unit), fmt_unit(.unit))]
+    OutOfRange {
+        /// Parameter name, with its unit suffix, such as `cutoff_hz`.
+        name: String,
+        /// The refused value.
+        value: f64,
+        /// Smallest allowed value.
+        min: f64,
+        /// Largest allowed value.
+        max: f64,
+        /// Unit for display, may be empty.
+        unit: &'static str,
+    },
+    /// A value that is not one of the allowed ones, or cannot be parsed.
+    #[error("{name}: '{value}' is not valid, allowed: {allowed}")]
+    InvalidValue {
+        /// Parameter name.
+        name: String,
+        /// The refused value.
+        value: String,
+        /// What is allowed.
+        allowed: String,
+    },
+    /// A preset, filter, format or field name that does not exist.
+    #[error("unknown {what} '{name}'{}", fmt_suggestion(.suggestion))]
+    UnknownName {
+        /// What was looked up: `preset`, `filter`, ...
+        what: &'static str,
+        /// The name that was given.
+        name: String,
+        /// The closest existing name.
+        suggestion: Option<String>,
+    },
+    /// A limit of [`crate::formats::Limits`] or of the recipe was reached.
+    #[error("limit {limit} of {max} exceeded ({value})")]
+    LimitExceeded {
+        /// Name of the limit.
+        limit: &'static str,
+        /// What was needed or found.
+        value: f64,
+        /// The limit.
+        max: f64,
+    },
+    /// Cancelled by the caller.
+    #[error("cancelled")]
+    Cancelled,
+    /// The path does not exist.
+    #[error("{path}: no such file")]
+    NotFound {
+        /// The path as given.
+        path: String,
+    },
+    /// Not allowed by the operating system or by a policy.
+    #[error("{path}: {reason}")]
+    Denied {
+        /// The path as given.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The request contradicts itself or the state of things: output equals input, output exists, ...
+    #[error("{what}")]
+    Conflict {
+        /// The contradiction, in words.
+        what: String,
+    },
+    /// Reading or writing failed.
+    #[error("cannot {op}{}", fmt_path(.path))]
+    Io {
+        /// What was tried: `read`, `write`, `rename`, ...
+        op: &'static str,
+        /// The path, when there is one.
+        path: Option<PathBuf>,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A service or worker that is gone, such as a pipeline thread.
+    #[error("unavailable: {what}")]
+    Unavailable {
+        /// Which.
+        what: String,
+    },
+    /// A bug in this library. Please report it.
+    #[error("internal error: {what}")]
+    Internal {
+        /// What was found.
+        what: String,
+    },
+}
+
+/// Coarse class of an [`Error`], for programs that react to errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The input is at fault.
+    Input,
+    /// Nothing here can do that.
+    Unsupported,
+    /// A parameter is at fault.
+    OutOfRange,
+    /// A limit was reached.
+    Limit,
+    /// The caller cancelled.
+    Cancelled,
+    /// The operating system failed.
+    Io,
+    /// Not allowed.
+    Denied,
+    /// The request contradicts the state of things.
+    Conflict,
+    /// Something needed is not there.
+    Unavailable,
+    /// A bug.
+    Internal,
+}
+
+impl Error {
+    /// (code, name) of every error, for bindings and documentation.
+    pub const TABLE: &'static [(u32, &'static str)] = &[
+        (100, "NOT_AUDIO"),
+        (101, "EMPTY"),
+        (102, "MALFORMED"),
+        (200, "UNSUPPORTED"),
+        (300, "OUT_OF_RANGE"),
+        (301, "INVALID_VALUE"),
+        (302, "UNKNOWN_NAME"),
+        (400, "LIMIT_EXCEEDED"),
+        (500, "CANCELLED"),
+        (600, "IO"),
+        (601, "NOT_FOUND"),
+        (700, "DENIED"),
+        (800, "CONFLICT"),
+        (900, "UNAVAILABLE"),
+        (1000, "INTERNAL"),
+    ];
+
+    /// Stable number of this error, see [`Error::TABLE`].
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::NotAudio { .. } => 100,
+            Self::Empty => 101,
+            Self::Malformed { .. } => 102,
+            Self::Unsupported { .. } => 200,
+            Self::OutOfRange { .. } => 300,
+            Self::InvalidValue { .. } => 301,
+            Self::UnknownName { .. } => 302,
+            Self::LimitExceeded { .. } => 400,
+            Self::Cancelled => 500,
+            Self::Io { .. } => 600,
+            Self::NotFound { .. } => 601,
+            Self::Denied { .. } => 700,
+            Self::Conflict { .. } => 800,
+            Self::Unavailable { .. } => 900,
+            Self::Internal { .. } => 1000,
+        }
+    }
+
+    /// Stable upper-case name of this error, see [`Error::TABLE`].
+    pub fn name(&self) -> &'static str {
+        let code = self.code();
+        Self::TABLE.iter().find(|(c, _)| *c == code).map_or("INTERNAL", |(_, n)| n)
+    }
+
+    /// Coarse class of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self.code() {
+            100..200 => ErrorKind::Input,
+            200..300 => ErrorKind::Unsupported,
+            300..400 => ErrorKind::OutOfRange,
+            400..500 => ErrorKind::Limit,
+            500..600 => ErrorKind::Cancelled,
+            600..700 => ErrorKind::Io,
+            700..800 => ErrorKind::Denied,
+            800..900 => ErrorKind::Conflict,
+            900..1000 => ErrorKind::Unavailable,
+            _ => ErrorKind::Internal,
+        }
+    }
+
+    /// A damaged structure at a byte offset.
+    pub fn malformed(what: &'static str, offset: impl Into<Option<u64>>, detail: impl Into<String>) -> Self {
+        Self::Malformed { what, offset: offset.into(), detail: detail.into() }
+    }
+
+    /// Something that cannot be read or written here.
+    pub fn unsupported(what: &'static str, value: impl Into<String>) -> Self {
+        Self::Unsupported { what, value: value.into(), hint: None }
+    }
+
+    /// A bug that was noticed.
+    pub fn internal(what: impl Into<String>) -> Self {
+        Self::Internal { what: what.into() }
+    }
+
+    /// Wraps an I/O error, sorting out missing files and missing rights.
+    pub fn io(op: &'static str, path: Option<&Path>, source: std::io::Error) -> Self {
+        match (source.kind(), path) {
+            (std::io::ErrorKind::NotFound, Some(p)) => Self::NotFound { path: p.display().to_string() },
+            (std::io::ErrorKind::PermissionDenied, Some(p)) => {
+                Self::Denied { path: p.display().to_string(), reason: source.to_string() }
+            }
+            _ => Self::Io { op, path: path.map(Path::to_path_buf), source },
+        }
+    }
+
+    /// Checks that `value` lies in `min..=max`; refuses NaN.
+    pub fn check_range(name: &str, value: f64, min: f64, max: f64, unit: &'static str) -> Result<()> {
+        if value >= min && value <= max {
+            return Ok(());
+        }
+        Err(Self::OutOfRange { name: name.to_owned(), value, min, max, unit })
+    }
+
+    /// An unknown name, with the closest of `known` as suggestion.
+    pub fn unknown_name<'a>(what: &'static str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let suggestion = known
+            .into_iter()
+            .map(|k| (edit_distance(name, k), k))
+            .filter(|(d, k)| *d <= 2.max(k.len() / 3))
+            .min()
+            .map(|(_, k)| k.to_owned());
+        Self::UnknownName { what, name: name.to_owned(), suggestion }
+    }
+}
+
+/// Levenshtein distance, for suggestions.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let cost = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn fmt_hint(hint: &Option<String>) -> String {
+    hint.as_ref().map_or_else(String::new, |h| format!(" ({h})"))
+}
+fn fmt_offset(offset: &Option<u64>) -> String {
+    offset.map_or_else(String::new, |o| format!(" at byte {o}"))
+}
+fn fmt_unit(unit: &str) -> String {
+    if unit.is_empty() { String::new() } else { format!(" {unit}") }
+}
+fn fmt_suggestion(s: &Option<String>) -> String {
+    s.as_ref().map_or_else(String::new, |s| format!(", did you mean '{s}'?"))
+}
+fn fmt_path(p: &Option<PathBuf>) -> String {
+    p.as_ref().map_or_else(String::new, |p| format!(" {}", p.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_named() {
+        let mut codes: Vec<u32> = Error::TABLE.iter().map(|(c, _)| *c).collect();
+        codes.dedup();
+        assert_eq!(codes.len(), Error::TABLE.len());
+        assert_eq!(Error::Cancelled.name(), "CANCELLED");
+        assert_eq!(Error::Cancelled.kind(), ErrorKind::Cancelled);
+    }
+
+    #[test]
+    fn range_refuses_nan_and_names_the_value() {
+        assert!(Error::check_range("q", f64::NAN, 0.1, 10.0, "").is_err());
+        let e = Error::check_range("cutoff_hz", 0.0, 1.0, 100.0, "Hz").unwrap_err();
+        assert_eq!(e.to_string(), "cutoff_hz is 0 Hz, allowed is 1 to 100 Hz");
+    }
+
+    #[test]
+    fn unknown_names_get_a_close_suggestion_or_none() {
+        let e = Error::unknown_name("preset", "podcats", ["podcast", "streaming"]);
+        assert_eq!(e.to_string(), "unknown preset 'podcats', did you mean 'podcast'?");
+        let e = Error::unknown_name("preset", "zzzzzzzzz", ["podcast", "streaming"]);
+        assert_eq!(e.to_string(), "unknown preset 'zzzzzzzzz'");
+    }
+}

@@ -1,0 +1,44 @@
+//! Filters: one file each, one trait, one registry.
+
+use crate::audio::{Buffer, Spec};
+use crate::error::Result;
+
+/// What a filter needs and gives for a stream, told by [`Filter::prepare`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prepared {
+    /// Rate and layout of the output.
+    pub spec: Spec,
+    /// Most frames that one `process` or `finish` leaves in the block, for the `max_frames` that was prepared.
+    pub max_frames: usize,
+    /// Frames by which the output is behind the input. Filters that change the number of frames (resample, trim)
+    /// compensate themselves and say 0.
+    pub latency_frames: usize,
+    /// Frames of sound that may follow the end of the input (reverb, echo); 0 for most.
+    pub tail_frames: usize,
+}
+
+/// An audio processor with state.
+///
+/// Any split of a stream into blocks gives the same output. After `reset` a filter behaves as new.
+pub trait Filter: Send {
+    /// Sets up for blocks of at most `max_frames` frames of `spec`. May allocate; the only call that can fail.
+    ///
+    /// # Errors
+    /// A parameter that does not fit `spec` (such as a cut-off above the Nyquist frequency), an unsupported layout.
+    fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared>;
+
+    /// Processes one block in place. Filters that change rate, layout or length change those of the block; its storage
+    /// must have been reserved for [`Prepared::spec`] and [`Prepared::max_frames`] as well as for the input.
+    ///
+    /// Real-time safe unless the filter's documentation says it is for files only.
+    fn process(&mut self, block: &mut Buffer);
+
+    /// After the last `process`: replaces the content of `block` by frames that were held back. Call until it leaves 0
+    /// frames. Latency is not handled here: the caller feeds `latency_frames` of silence.
+    fn finish(&mut self, block: &mut Buffer) {
+        block.set_frames(0);
+    }
+
+    /// Forgets all signal state.
+    fn reset(&mut self);
+}

@@ -1,0 +1,1 @@
+//! Named recipes without input and output.

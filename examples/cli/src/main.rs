@@ -1,0 +1,2 @@
+//! puresound
+fn main() {}
