@@ -5,6 +5,7 @@
 
 pub mod audio;
 pub mod dsp;
+pub mod engine;
 pub mod error;
 pub mod filters;
 pub mod formats;
@@ -12,4 +13,5 @@ pub mod meter;
 pub mod presets;
 pub mod processing;
 
+pub use engine::{Engine, EngineBuilder};
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,84 @@
+//! Progress out, cancellation in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Cancels a running job from any thread. Clones share one flag.
+#[derive(Debug, Clone, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// A token that is not cancelled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks the job to stop. It does within one block.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// True after [`CancelToken::cancel`].
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// # Errors
+    /// [`Error::Cancelled`] after [`CancelToken::cancel`].
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// What a job is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stage {
+    /// Decoding, filtering and measuring the input.
+    Analyse,
+    /// Finding the gain that meets the target.
+    Solve,
+    /// Limiting and encoding.
+    Encode,
+    /// Decoding and measuring what was written.
+    Verify,
+    /// Moving the outputs to their names.
+    Publish,
+}
+
+/// State of a running job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Progress {
+    /// What is being done.
+    pub stage: Stage,
+    /// Share of the whole job that is done, 0 to 1; never falls. Without a known duration: 0 until the end of a stage.
+    pub fraction: f64,
+    /// Seconds of audio handled per second of wall time in this stage.
+    pub speed: f64,
+    /// Estimated seconds until the end, when the duration is known.
+    pub eta_s: Option<f64>,
+}
+
+/// Called with the progress of a job, at most about 20 times a second, from a thread of the job.
+pub type ProgressFn = Arc<dyn Fn(&Progress) + Send + Sync>;
+
+/// Borders of a job with its caller.
+#[derive(Clone, Default)]
+pub struct Control {
+    /// Cancels the job.
+    pub cancel: CancelToken,
+    /// Hears about progress.
+    pub progress: Option<ProgressFn>,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").field("cancel", &self.cancel).field("progress", &self.progress.is_some()).finish()
+    }
+}
