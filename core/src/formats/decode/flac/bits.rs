@@ -219,6 +219,6 @@ mod tests {
         bits.take(1);
         assert!(bits.overrun());
         let mut bits = Bits::new(&[0xFF, 0xFE, 0, 0, 1]);
-        assert_eq!(bits.take_signed_wide(33), -262_142);
+        assert_eq!(bits.take_signed_wide(33), -262_144);
     }
 }

@@ -475,7 +475,7 @@ mod tests {
         let mut out = IntBuffer::new(Spec::new(44_100, ChannelLayout::STEREO), 1);
         decoder.ints(&mut out);
         assert_eq!((decoded.bytes, decoded.header.block), (15, 1));
-        assert_eq!((out.channel(0)[0] >> 16, out.channel(1)[0] >> 16), (25588, 10372));
+        assert_eq!((out.channel(0)[0] >> 16, out.channel(1)[0] >> 16), (25588, 10416));
         assert_eq!(decoder.decode(&frame[..14], 16).unwrap_err(), FrameError::Cut);
         let mut wrong = frame;
         wrong[9] ^= 1;
