@@ -70,7 +70,7 @@ fn binary(key: &str, value: &[u8], c: &mut Collector) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Limits;
+    use crate::formats::Limits;
     use super::*;
 
     #[test]

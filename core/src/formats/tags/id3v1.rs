@@ -72,7 +72,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Limits;
+    use crate::formats::Limits;
     use super::*;
 
     #[test]

@@ -269,7 +269,7 @@ fn finish(found: Found, c: &mut Collector) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Limits;
+    use crate::formats::Limits;
     use super::*;
 
     fn el(id: u32, body: &[u8]) -> Vec<u8> {

@@ -167,7 +167,8 @@ fn nero(chapters: &[Chapter], losses: &mut Vec<Loss>) -> Vec<u8> {
 mod tests {
     use super::super::super::bytes::Input;
     use super::super::super::collect::Collector;
-    use super::super::super::{Limits, Picture};
+    use super::super::super::Picture;
+    use crate::formats::Limits;
     use super::*;
 
     fn back(udta: &[u8]) -> Metadata {
