@@ -1,5 +1,6 @@
 //! Decoding: [`open`] recognises the container by its content and gives a [`Decoder`].
 
+mod compressed;
 pub(crate) mod stream;
 
 use super::info::{Damage, MediaInfo, StreamInfo};
@@ -44,8 +45,8 @@ pub trait Decoder: Send {
 /// [`Error::NotAudio`], [`Error::Empty`], [`Error::Unsupported`], [`Error::Malformed`], [`Error::LimitExceeded`], and
 /// those of [`Source::open`].
 pub fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Decoder>> {
-    let _ = source.open(&options.limits)?;
-    Err(Error::NotAudio { hint: None })
+    let (media, bytes) = source.open(&options.limits)?;
+    compressed::open(media, bytes, options)
 }
 
 /// Tells what `source` is, without decoding all of it.
