@@ -80,17 +80,3 @@ pub trait Filter: Send {
     /// Forgets all signal state.
     fn reset(&mut self);
 }
-
-/// Placeholder.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-pub struct FilterSpec {}
-impl FilterSpec {
-    /// Placeholder.
-    pub fn validate(&self) -> Result<()> {
-        Ok(())
-    }
-    /// Placeholder.
-    pub fn parse(_text: &str) -> Result<Self> {
-        Ok(Self {})
-    }
-}
