@@ -1,8 +1,10 @@
 //! The main job: [`Recipe`] (what is wanted), [`Plan`] (what will be done), [`Report`] (what was done).
 
 mod control;
+mod publish;
 mod recipe;
 mod report;
+mod spool;
 
 pub use control::{CancelToken, Control, Progress, ProgressFn, Stage};
 pub use recipe::{CheckSpec, LevelTarget, Output, Overwrite, Quantity, Recipe, Trim, Verify};
