@@ -1,26 +1,28 @@
 //! The facade: everything that programs and bindings do goes through an [`Engine`].
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::formats::decode::{self, DecoderFactory};
 use crate::formats::{Decoder, MediaInfo, ReadOptions, Source};
 use crate::meter::Loudness;
 use crate::presets::PresetStore;
-use crate::processing::{Control, Plan, Recipe, Report};
+use crate::processing::{self, Control, Plan, Recipe, Report, Resources};
 
 /// Builds an [`Engine`]. Every setting has a default.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EngineBuilder {
     threads: usize,
     spool_memory_bytes: u64,
     temp_dir: Option<PathBuf>,
     preset_dirs: Vec<PathBuf>,
+    decoders: Vec<Arc<dyn DecoderFactory>>,
 }
 
 impl Default for EngineBuilder {
     fn default() -> Self {
-        Self { threads: 0, spool_memory_bytes: 32 << 20, temp_dir: None, preset_dirs: Vec::new() }
+        Self { threads: 0, spool_memory_bytes: 32 << 20, temp_dir: None, preset_dirs: Vec::new(), decoders: Vec::new() }
     }
 }
 
@@ -50,6 +52,12 @@ impl EngineBuilder {
         self
     }
 
+    /// Adds a decoder for formats that the built-in ones do not read.
+    pub fn decoder(mut self, factory: Arc<dyn DecoderFactory>) -> Self {
+        self.decoders.push(factory);
+        self
+    }
+
     /// Makes the engine.
     ///
     /// # Errors
@@ -69,17 +77,24 @@ impl EngineBuilder {
             pool: Arc::new(pool),
             spool_memory_bytes: self.spool_memory_bytes,
             temp_dir: self.temp_dir,
+            decoders: self.decoders,
         })
     }
 }
 
 /// An audio engine. Cheap to share by reference between threads; two engines know nothing of each other.
-#[derive(Debug)]
 pub struct Engine {
     presets: PresetStore,
     pool: Arc<rayon::ThreadPool>,
     spool_memory_bytes: u64,
     temp_dir: Option<PathBuf>,
+    decoders: Vec<Arc<dyn DecoderFactory>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("threads", &self.pool.current_num_threads()).finish_non_exhaustive()
+    }
 }
 
 impl Engine {
@@ -106,7 +121,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::formats::probe`].
     pub fn probe(&self, source: Source, options: &ReadOptions) -> Result<MediaInfo> {
-        crate::formats::probe(source, options)
+        Ok(decode::open_described(source, options, &self.decoders)?.1)
     }
 
     /// Opens an input for reading blocks.
@@ -114,7 +129,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::formats::open`].
     pub fn open(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Decoder>> {
-        crate::formats::open(source, options)
+        decode::open_with(source, options, &self.decoders)
     }
 
     /// Measures loudness, true peak and levels of a whole input.
@@ -122,8 +137,7 @@ impl Engine {
     /// # Errors
     /// Those of [`crate::formats::open`]; [`Error::Cancelled`].
     pub fn measure(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<Loudness> {
-        let _ = (source, options, control);
-        Err(Error::internal("not built yet"))
+        processing::measure(&mut *self.open(source, options)?, control)
     }
 
     /// Tells what [`Engine::process`] would do.
@@ -131,8 +145,17 @@ impl Engine {
     /// # Errors
     /// Those of [`Recipe::validate`] and [`crate::formats::probe`].
     pub fn plan(&self, recipe: &Recipe) -> Result<Plan> {
-        let _ = recipe;
-        Err(Error::internal("not built yet"))
+        self.plan_source(Source::from(recipe.input.as_path()), recipe)
+    }
+
+    /// As [`Engine::plan`], reading from `source` instead of `recipe.input`.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`].
+    pub fn plan_source(&self, source: Source, recipe: &Recipe) -> Result<Plan> {
+        recipe.validate()?;
+        let (decoder, _) = decode::open_described(source, &recipe.read, &self.decoders)?;
+        processing::plan(recipe, decoder.info(), self.spool_memory_bytes)
     }
 
     /// Runs a recipe. Outputs appear whole or not at all.
@@ -141,7 +164,7 @@ impl Engine {
     /// Those of [`Recipe::validate`] and [`crate::formats::open`]; [`Error::Conflict`] when an output is the input or exists
     /// and may not be replaced; [`Error::Io`]; [`Error::Cancelled`].
     pub fn process(&self, recipe: &Recipe, control: &Control) -> Result<Report> {
-        self.process_source(Source::from(Path::new(&recipe.input)), recipe, control)
+        self.process_source(Source::from(recipe.input.as_path()), recipe, control)
     }
 
     /// As [`Engine::process`], reading from `source` instead of `recipe.input`.
@@ -149,7 +172,13 @@ impl Engine {
     /// # Errors
     /// As [`Engine::process`].
     pub fn process_source(&self, source: Source, recipe: &Recipe, control: &Control) -> Result<Report> {
-        let _ = (source, recipe, control, &self.pool, self.spool_memory_bytes, &self.temp_dir);
-        Err(Error::internal("not built yet"))
+        recipe.validate()?;
+        let (decoder, media) = decode::open_described(source, &recipe.read, &self.decoders)?;
+        let resources = Resources {
+            pool: Arc::clone(&self.pool),
+            spool_memory_bytes: self.spool_memory_bytes,
+            temp_dir: self.temp_dir.clone(),
+        };
+        processing::run(decoder, &media, recipe, &resources, control)
     }
 }

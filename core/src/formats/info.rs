@@ -51,6 +51,8 @@ pub enum Codec {
     MuLaw,
     AdpcmMs,
     AdpcmIma,
+    /// GSM 06.10 full rate, as in WAVE.
+    Gsm,
     Flac,
     Mp1,
     Mp2,

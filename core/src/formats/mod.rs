@@ -7,7 +7,7 @@ mod limits;
 mod source;
 pub mod tags;
 
-pub use decode::{Decoder, open, probe};
+pub use decode::{Decoder, DecoderFactory, open, open_with, probe};
 pub use encode::{Encoded, Encoder, FormatSettings};
 pub use info::{Codec, Container, Damage, DamageEvent, Duration, MediaInfo, SampleFormat, StreamInfo};
 pub use limits::{Limits, ReadOptions};

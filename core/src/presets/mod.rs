@@ -35,7 +35,20 @@ pub struct Preset {
 }
 
 /// The files of `configs/presets`, in the library so that an embedded engine needs no files.
-const BUILT_IN: &[(&str, &str)] = &[];
+const BUILT_IN: &[(&str, &str)] = &[
+    ("audiobook_acx.yaml", include_str!("../../../configs/presets/audiobook_acx.yaml")),
+    ("broadcast_atsc_a85.yaml", include_str!("../../../configs/presets/broadcast_atsc_a85.yaml")),
+    ("broadcast_ebu_r128.yaml", include_str!("../../../configs/presets/broadcast_ebu_r128.yaml")),
+    ("elearning.yaml", include_str!("../../../configs/presets/elearning.yaml")),
+    ("game_voice.yaml", include_str!("../../../configs/presets/game_voice.yaml")),
+    ("music_archive.yaml", include_str!("../../../configs/presets/music_archive.yaml")),
+    ("music_master.yaml", include_str!("../../../configs/presets/music_master.yaml")),
+    ("podcast.yaml", include_str!("../../../configs/presets/podcast.yaml")),
+    ("podcast_mono.yaml", include_str!("../../../configs/presets/podcast_mono.yaml")),
+    ("speech_clean.yaml", include_str!("../../../configs/presets/speech_clean.yaml")),
+    ("streaming.yaml", include_str!("../../../configs/presets/streaming.yaml")),
+    ("voice_note.yaml", include_str!("../../../configs/presets/voice_note.yaml")),
+];
 
 /// All presets that an engine knows.
 #[derive(Debug, Clone)]

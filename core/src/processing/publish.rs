@@ -79,7 +79,9 @@ impl PendingFile {
             #[cfg(target_os = "linux")]
             Kind::Nameless(file) => nameless::link(&file, &self.dir, target, overwrite)?,
             Kind::Named(file) => match overwrite {
-                Overwrite::Replace => file.persist(target).map_err(|e| Error::io("rename to", Some(target), e.error))?,
+                Overwrite::Replace => {
+                    file.persist(target).map_err(|e| Error::io("rename to", Some(target), e.error))?
+                }
                 Overwrite::Refuse => file.persist_noclobber(target).map_err(|e| match e.error.kind() {
                     std::io::ErrorKind::AlreadyExists => exists(target),
                     _ => Error::io("rename to", Some(target), e.error),

@@ -31,6 +31,8 @@ pub struct Recipe {
     pub layout: Option<ChannelLayout>,
     /// Files to write, all from one decode.
     pub outputs: Vec<Output>,
+    /// Settings for outputs that do not state a format, by the format that their extension gives.
+    pub format_defaults: Vec<FormatSettings>,
     /// What to do with tags, pictures and chapters.
     pub tags: TagPolicy,
     /// Fields to set (a text) or to remove (null), after the policy.
@@ -136,17 +138,18 @@ impl Output {
         Self { path: path.into(), format: None }
     }
 
-    /// The format: stated, or by the extension.
+    /// The format: stated, or by the extension with the settings that `defaults` has for it.
     ///
     /// # Errors
     /// [`Error::UnknownName`] for an extension that is no format.
-    pub fn format(&self) -> Result<FormatSettings> {
+    pub fn format(&self, defaults: &[FormatSettings]) -> Result<FormatSettings> {
         if let Some(format) = &self.format {
             return Ok(format.clone());
         }
         let extension = self.path.extension().and_then(|e| e.to_str()).unwrap_or("");
-        FormatSettings::from_name(extension)
-            .ok_or_else(|| Error::unknown_name("output format", extension, FormatSettings::NAMES.iter().copied()))
+        let format = FormatSettings::from_name(extension)
+            .ok_or_else(|| Error::unknown_name("output format", extension, FormatSettings::NAMES.iter().copied()))?;
+        Ok(defaults.iter().find(|d| d.name() == format.name()).cloned().unwrap_or(format))
     }
 }
 
@@ -206,7 +209,7 @@ impl Recipe {
             });
         }
         for (index, output) in self.outputs.iter().enumerate() {
-            output.format()?;
+            output.format(&self.format_defaults)?;
             if self.outputs[..index].iter().any(|o| o.path == output.path) {
                 return Err(Error::Conflict { what: format!("output {} is given twice", output.path.display()) });
             }

@@ -30,8 +30,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Rate and layout after the filters, where the level is measured.
     pub working: Spec,
-    /// Delay of the filters in frames of the working rate. It is compensated: outputs are not shifted.
-    pub latency_frames: usize,
+    /// Delay of the filters in seconds. It is compensated: outputs are not shifted.
+    pub latency_s: f64,
     /// True when the samples are copied untouched.
     pub bit_exact: bool,
     /// Size of the spool in bytes, when the duration is known; 0 when none is needed.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
@@ -19,7 +20,8 @@ pub(crate) struct Spool {
 
 /// Frames of each block in the file, in order; the samples follow each other without headers.
 struct SpoolFile {
-    file: File,
+    /// Behind a lock because several readers share one file position.
+    file: Mutex<File>,
     block_frames: Vec<u32>,
     bytes: Vec<u8>,
 }
@@ -58,37 +60,39 @@ impl Spool {
             let dir = temp_dir.map_or_else(std::env::temp_dir, Path::to_path_buf);
             // Without a name from the start: nothing is left behind, whatever happens.
             let file = tempfile::tempfile_in(&dir).map_err(|e| Error::io("create temporary file in", Some(&dir), e))?;
-            self.file = Some(SpoolFile { file, block_frames: Vec::new(), bytes: Vec::new() });
+            self.file = Some(SpoolFile { file: Mutex::new(file), block_frames: Vec::new(), bytes: Vec::new() });
         }
         let Some(spool) = &mut self.file else { return Err(Error::internal("spool file")) };
         spool.bytes.clear();
         for channel in block.channels() {
             spool.bytes.extend(channel.iter().flat_map(|s| s.to_le_bytes()));
         }
-        spool.file.write_all(&spool.bytes).map_err(|e| Error::io("write temporary file", temp_dir, e))?;
+        let file = spool.file.get_mut().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(&spool.bytes).map_err(|e| Error::io("write temporary file", temp_dir, e))?;
         spool.block_frames.push(block.frames() as u32);
         Ok(())
     }
 
-    /// Calls `each` with every block in order.
+    /// Calls `each` with every block in order. Several threads may replay at once, after the last push.
     ///
     /// # Errors
     /// [`Error::Io`], and those of `each`.
-    pub fn replay(&mut self, each: &mut dyn FnMut(&Buffer) -> Result<()>) -> Result<()> {
+    pub fn replay(&self, each: &mut dyn FnMut(&Buffer) -> Result<()>) -> Result<()> {
         for block in &self.in_memory {
             each(block)?;
         }
-        let Some(spool) = &mut self.file else { return Ok(()) };
-        let io = |e| Error::io("read temporary file", None, e);
-        spool.file.seek(SeekFrom::Start(0)).map_err(io)?;
+        let Some(spool) = &self.file else { return Ok(()) };
         let mut block = Buffer::new(self.spec, 0);
+        let mut bytes = Vec::new();
+        let mut offset = 0;
         for frames in &spool.block_frames {
             let frames = *frames as usize;
-            spool.bytes.resize(frames * self.spec.channels() * 4, 0);
-            spool.file.read_exact(&mut spool.bytes).map_err(io)?;
+            bytes.resize(frames * self.spec.channels() * 4, 0);
+            spool.read_at(offset, &mut bytes).map_err(|e| Error::io("read temporary file", None, e))?;
+            offset += bytes.len() as u64;
             block.reserve(self.spec, frames);
             block.set_frames(frames);
-            for (channel, bytes) in block.channels_mut().zip(spool.bytes.chunks_exact((frames * 4).max(1))) {
+            for (channel, bytes) in block.channels_mut().zip(bytes.chunks_exact((frames * 4).max(1))) {
                 for (sample, b) in channel.iter_mut().zip(bytes.chunks_exact(4)) {
                     *sample = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
                 }
@@ -96,6 +100,14 @@ impl Spool {
             each(&block)?;
         }
         Ok(())
+    }
+}
+
+impl SpoolFile {
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(bytes)
     }
 }
 

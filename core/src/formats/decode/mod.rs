@@ -1,11 +1,31 @@
 //! Decoding: [`open`] recognises the container by its content and gives a [`Decoder`].
 
+mod adpcm;
+mod aiff;
+mod au;
+mod blocks;
+mod caf;
+pub(crate) mod compressed;
+pub(crate) mod flac;
+mod gsm;
+mod input;
+mod pcm;
+pub(crate) mod sniff;
 pub(crate) mod stream;
+mod w64;
+mod wav;
+mod wave_format;
+mod wavpack;
 
-use super::info::{Damage, MediaInfo, StreamInfo};
-use super::{ReadOptions, Source};
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::info::{Container, Damage, MediaInfo, StreamInfo};
+use super::tags::Metadata;
+use super::{MediaSource, ReadOptions, Source};
 use crate::audio::{Buffer, IntBuffer};
 use crate::error::{Error, Result};
+use input::Input;
 
 /// One audio stream being decoded, from any container and codec.
 ///
@@ -38,14 +58,58 @@ pub trait Decoder: Send {
     fn damage(&self) -> &Damage;
 }
 
+/// A decoder that the host brings, asked for what the built-in ones do not read.
+pub trait DecoderFactory: Send + Sync {
+    /// Name, for messages.
+    fn name(&self) -> &str;
+
+    /// True when this decoder may read a file that starts with `head` (up to 64 KiB, after any ID3v2 tag).
+    fn sniff(&self, head: &[u8]) -> bool;
+
+    /// Opens `media` of `bytes` bytes, which stands at its start.
+    ///
+    /// # Errors
+    /// [`Error::NotAudio`] or [`Error::Unsupported`] pass the input on to the next factory; any other ends the search.
+    fn open(&self, media: Box<dyn MediaSource>, bytes: u64, options: &ReadOptions) -> Result<Box<dyn Decoder>>;
+}
+
 /// Opens `source`, recognised by content.
 ///
 /// # Errors
 /// [`Error::NotAudio`], [`Error::Empty`], [`Error::Unsupported`], [`Error::Malformed`], [`Error::LimitExceeded`], and
 /// those of [`Source::open`].
 pub fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Decoder>> {
-    let _ = source.open(&options.limits)?;
-    Err(Error::NotAudio { hint: None })
+    open_with(source, options, &[])
+}
+
+/// As [`open`]; what the built-in decoders do not read is offered to `factories`, in order.
+///
+/// # Errors
+/// As [`open`], and those of the factories. When none takes the input: the error of the built-in decoders.
+pub fn open_with(
+    source: Source,
+    options: &ReadOptions,
+    factories: &[Arc<dyn DecoderFactory>],
+) -> Result<Box<dyn Decoder>> {
+    let (mut media, bytes) = source.open(&options.limits)?;
+    let head = sniff::Head::read(&mut *media, bytes)?;
+    if factories.is_empty() {
+        return open_builtin(media, bytes, &head, options);
+    }
+    let shared = SharedMedia(Arc::new(Mutex::new(media)));
+    let refused = match open_builtin(Box::new(shared.clone()), bytes, &head, options) {
+        Err(e @ (Error::NotAudio { .. } | Error::Unsupported { .. })) => e,
+        other => return other,
+    };
+    for factory in factories.iter().filter(|f| f.sniff(&head.bytes)) {
+        let mut media = Box::new(shared.clone());
+        media.seek(SeekFrom::Start(0)).map_err(|e| Error::io("seek in input", None, e))?;
+        match factory.open(media, bytes, options) {
+            Err(Error::NotAudio { .. } | Error::Unsupported { .. }) => {}
+            other => return other,
+        }
+    }
+    Err(refused)
 }
 
 /// Tells what `source` is, without decoding all of it.
@@ -53,6 +117,54 @@ pub fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Decoder>> {
 /// # Errors
 /// As [`open`].
 pub fn probe(source: Source, options: &ReadOptions) -> Result<MediaInfo> {
-    let _ = source.open(&options.limits)?;
-    Err(Error::NotAudio { hint: None })
+    let (mut media, bytes) = source.open(&options.limits)?;
+    let head = sniff::Head::read(&mut *media, bytes)?;
+    // INTEGRATE: let metadata = super::tags::read(&mut *media, head.container)?;
+    let metadata = Metadata::default();
+    let decoder = open_builtin(media, bytes, &head, options)?;
+    Ok(MediaInfo { stream: decoder.info().clone(), bytes: Some(bytes), metadata, damage: decoder.damage().clone() })
+}
+
+fn open_builtin(
+    media: Box<dyn MediaSource>,
+    bytes: u64,
+    head: &sniff::Head,
+    options: &ReadOptions,
+) -> Result<Box<dyn Decoder>> {
+    let at_start = |media| Input::new(media, bytes, head.container_start);
+    match head.container {
+        Some(Container::Wav | Container::Rifx | Container::Rf64 | Container::Bw64) => {
+            wav::open(at_start(media)?, options)
+        }
+        Some(Container::W64) => w64::open(at_start(media)?, options),
+        Some(Container::Aiff | Container::Aifc) => aiff::open(at_start(media)?, options),
+        Some(Container::Caf) => caf::open(at_start(media)?, options),
+        Some(Container::Au) => au::open(at_start(media)?, options),
+        Some(Container::Flac) => flac::open(at_start(media)?, options),
+        Some(Container::WavPack) => wavpack::open(at_start(media)?, options),
+        other => {
+            let hint = sniff::looks_like(&head.bytes);
+            if other.is_none() && hint.is_some() {
+                return Err(Error::NotAudio { hint });
+            }
+            let (media, bytes) = Input::new(media, bytes, 0)?.into_media()?;
+            compressed::open(media, bytes, options)
+        }
+    }
+}
+
+/// One source for several attempts to open it.
+#[derive(Clone)]
+struct SharedMedia(Arc<Mutex<Box<dyn MediaSource>>>);
+
+impl Read for SharedMedia {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).read(to)
+    }
+}
+
+impl Seek for SharedMedia {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).seek(to)
+    }
 }

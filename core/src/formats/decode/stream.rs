@@ -38,6 +38,17 @@ pub(crate) trait PacketReader: Send {
     /// Number of frames before trimming from which `padding_frames` is counted back, when the container states it.
     /// Where this is `Some(n)`, nothing after frame `n - padding_frames` is delivered.
     fn stated_frames(&self) -> Option<u64>;
+
+    /// Damage that opening already showed. Asked for once.
+    fn found(&mut self) -> Damage {
+        Damage::default()
+    }
+
+    /// True when a stream of integers can also fill a [`Packet::Float`], equal to the integers divided by 2^31 and
+    /// rounded. Saves a pass when floats are wanted.
+    fn floats_from_ints(&self) -> bool {
+        false
+    }
 }
 
 /// Blocks out of packets.
@@ -46,6 +57,8 @@ pub(crate) struct StreamDecoder<R> {
     info: StreamInfo,
     damage: Damage,
     packet: Packet,
+    /// For integer streams whose reader can give floats: the buffer of the other kind.
+    other: Option<Packet>,
     /// First frame of `packet` not yet delivered.
     packet_pos: usize,
     /// Position of the next frame to deliver, before trimming.
@@ -62,8 +75,9 @@ pub(crate) struct StreamDecoder<R> {
 
 impl<R: PacketReader> StreamDecoder<R> {
     /// Checks the stream against the limits and prepares to read it.
-    pub fn new(reader: R, options: &ReadOptions) -> Result<Self> {
+    pub fn new(mut reader: R, options: &ReadOptions) -> Result<Self> {
         let info = reader.info().clone();
+        let damage = reader.found();
         let limits = &options.limits;
         let (rate, channels) = (info.spec.rate_hz, info.spec.channels());
         if rate == 0 || channels == 0 {
@@ -75,9 +89,10 @@ impl<R: PacketReader> StreamDecoder<R> {
             // An estimate may be far off; the real length is checked while reading.
             Limits::check("max_seconds", info.spec.seconds(d.frames), limits.max_seconds)?;
         }
-        let packet = match info.sample_format {
-            SampleFormat::Int(_) => Packet::Int(IntBuffer::new(info.spec, 0)),
-            _ => Packet::Float(Buffer::new(info.spec, 0)),
+        let float = || Packet::Float(Buffer::new(info.spec, 0));
+        let (packet, other) = match info.sample_format {
+            SampleFormat::Int(_) => (Packet::Int(IntBuffer::new(info.spec, 0)), reader.floats_from_ints().then(float)),
+            _ => (float(), None),
         };
         let end = reader.stated_frames().map_or(u64::MAX, |n| n.saturating_sub(info.padding_frames));
         Ok(Self {
@@ -86,14 +101,34 @@ impl<R: PacketReader> StreamDecoder<R> {
             max_frames: (limits.max_seconds * f64::from(rate)) as u64,
             strict: options.strict,
             deadline: (limits.max_wall_seconds > 0.0).then(|| (Instant::now(), limits.max_wall_seconds)),
-            damage: Damage::default(),
+            damage,
             packet_pos: 0,
             position: 0,
             ended: false,
             packet,
+            other,
             info,
             reader,
         })
+    }
+
+    /// Makes the packet the kind that is wanted, where both kinds exist.
+    fn want(&mut self, float: bool) -> Result<()> {
+        if matches!(self.packet, Packet::Float(_)) == float {
+            return Ok(());
+        }
+        let Some(other) = self.other.as_mut() else { return Ok(()) };
+        let left = packet_frames(&self.packet) - self.packet_pos;
+        std::mem::swap(&mut self.packet, other);
+        clear(&mut self.packet);
+        self.packet_pos = 0;
+        if left > 0 {
+            // Rare: a caller that changes between floats and integers. What was decoded is decoded again.
+            let at = self.reader.seek(self.position)?;
+            self.skip += self.position.saturating_sub(at);
+            self.position = at;
+        }
+        Ok(())
     }
 
     /// Number of frames of the current packet that can be delivered now (at most `max_frames`), after fetching packets
@@ -150,6 +185,7 @@ impl<R: PacketReader> Decoder for StreamDecoder<R> {
     }
 
     fn read(&mut self, block: &mut Buffer, max_frames: usize) -> Result<usize> {
+        self.want(true)?;
         prepare(block, self.info.spec, max_frames);
         while block.frames() < max_frames {
             let n = self.available(max_frames - block.frames())?;
@@ -169,6 +205,7 @@ impl<R: PacketReader> Decoder for StreamDecoder<R> {
         if !matches!(self.info.sample_format, SampleFormat::Int(_)) {
             return Err(Error::unsupported("integer reading of", format!("{:?}", self.info.codec)));
         }
+        self.want(false)?;
         prepare(block, self.info.spec, max_frames);
         while block.frames() < max_frames {
             let n = self.available(max_frames - block.frames())?;
@@ -193,10 +230,7 @@ impl<R: PacketReader> Decoder for StreamDecoder<R> {
         let at = self.reader.seek(target)?;
         debug_assert!(at <= target);
         self.ended = false;
-        match &mut self.packet {
-            Packet::Float(p) => p.set_frames(0),
-            Packet::Int(p) => p.set_frames(0),
-        }
+        clear(&mut self.packet);
         self.packet_pos = 0;
         self.position = at;
         self.skip = target.saturating_sub(at);
@@ -205,6 +239,13 @@ impl<R: PacketReader> Decoder for StreamDecoder<R> {
 
     fn damage(&self) -> &Damage {
         &self.damage
+    }
+}
+
+fn clear(packet: &mut Packet) {
+    match packet {
+        Packet::Float(p) => p.set_frames(0),
+        Packet::Int(p) => p.set_frames(0),
     }
 }
 

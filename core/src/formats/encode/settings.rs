@@ -54,6 +54,23 @@ impl FormatSettings {
         })
     }
 
+    /// Name of the format as it stands in recipes.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Wav(_) => "wav",
+            Self::W64(_) => "w64",
+            Self::Aiff(_) => "aiff",
+            Self::Caf(_) => "caf",
+            Self::Flac(_) => "flac",
+            Self::Alac(_) => "alac",
+            Self::Mp3(_) => "mp3",
+            Self::M4a(_) => "m4a",
+            Self::Adts(_) => "adts",
+            Self::Opus(_) => "opus",
+            Self::Vorbis(_) => "vorbis",
+        }
+    }
+
     /// Usual file name extension, without the dot.
     pub fn extension(&self) -> &'static str {
         match self {

@@ -1,0 +1,135 @@
+//! First pass: decode, measure, filter, measure again, hand on.
+
+use super::control::Stage;
+use super::pipe::{BLOCK_FRAMES, two_stages};
+use super::progress::Tracker;
+use super::recipe::Trim;
+use crate::audio::{Buffer, IntBuffer, Spec};
+use crate::error::Result;
+use crate::filters::{FileChain, FilterSpec};
+use crate::formats::Decoder;
+use crate::meter::{Loudness, LoudnessMeter, MeterOptions};
+
+/// What the first pass found.
+pub(crate) struct Analysed {
+    pub before: Option<Loudness>,
+    pub filtered: Option<Loudness>,
+    /// Frames read from the input, after trimming.
+    pub frames: u64,
+}
+
+/// Reads the wanted part of an input, block by block.
+pub(crate) struct TrimmedReader<'a> {
+    decoder: &'a mut dyn Decoder,
+    left: u64,
+}
+
+impl<'a> TrimmedReader<'a> {
+    /// Moves to the start of `trim`.
+    pub fn new(decoder: &'a mut dyn Decoder, trim: &Trim) -> Result<Self> {
+        let rate = f64::from(decoder.info().spec.rate_hz);
+        let start = (trim.start_s * rate).round() as u64;
+        if start > 0 {
+            decoder.seek(start)?;
+        }
+        let left = trim.end_s.map_or(u64::MAX, |end| ((end * rate).round() as u64).saturating_sub(start));
+        Ok(Self { decoder, left })
+    }
+
+    fn max_frames(&self) -> usize {
+        usize::try_from(self.left).unwrap_or(usize::MAX).min(BLOCK_FRAMES)
+    }
+
+    /// As [`Decoder::read`].
+    pub fn read(&mut self, block: &mut Buffer) -> Result<usize> {
+        let frames = self.decoder.read(block, self.max_frames())?;
+        self.left -= frames as u64;
+        Ok(frames)
+    }
+
+    /// As [`Decoder::read_int`].
+    pub fn read_int(&mut self, block: &mut IntBuffer) -> Result<usize> {
+        let frames = self.decoder.read_int(block, self.max_frames())?;
+        self.left -= frames as u64;
+        Ok(frames)
+    }
+}
+
+/// Decodes everything once, on two threads: decoder and first meter here, filters and second meter there. Every filtered
+/// block goes to `each`.
+pub(crate) fn analyse(
+    decoder: &mut dyn Decoder,
+    trim: &Trim,
+    front: &[FilterSpec],
+    measure: bool,
+    tracker: &Tracker<'_>,
+    each: &mut dyn FnMut(&Buffer) -> Result<()>,
+) -> Result<Analysed> {
+    let spec = decoder.info().spec;
+    let mut chain = FileChain::new(front)?;
+    let working = chain.prepare(spec, BLOCK_FRAMES)?;
+    let mut filtered = (measure && !front.is_empty()).then(|| new_meter(working)).transpose()?;
+    let ((before, frames), ()) = two_stages::<f32, _, _>(
+        |send| {
+            let mut meter = measure.then(|| new_meter(spec)).transpose()?;
+            let mut reader = TrimmedReader::new(decoder, trim)?;
+            let mut block = Buffer::new(spec, BLOCK_FRAMES);
+            let mut frames = 0;
+            while reader.read(&mut block)? > 0 {
+                tracker.check()?;
+                if let Some(meter) = &mut meter {
+                    meter.push(&block);
+                }
+                send.send(&block)?;
+                frames += block.frames() as u64;
+                tracker.advance(Stage::Analyse, block.frames(), spec.rate_hz);
+            }
+            Ok((meter.map(|m| m.summary()), frames))
+        },
+        |receive| {
+            let mut out = |block: &Buffer| {
+                if let Some(meter) = &mut filtered {
+                    meter.push(block);
+                }
+                each(block)
+            };
+            receive.drain(&mut |block| {
+                tracker.check()?;
+                chain.process(block, &mut out)
+            })?;
+            chain.finish(&mut out)
+        },
+    )?;
+    Ok(Analysed { filtered: filtered.map(|m| m.summary()).or_else(|| before.clone()), before, frames })
+}
+
+/// A meter with everything that reports show.
+pub(crate) fn new_meter(spec: Spec) -> Result<LoudnessMeter> {
+    LoudnessMeter::new(spec, MeterOptions::default())
+}
+
+/// Decodes and measures a whole stream on two threads. `each` sees every block before it is measured.
+pub(crate) fn measure_all(decoder: &mut dyn Decoder, stage: Stage, tracker: &Tracker<'_>) -> Result<(Loudness, u64)> {
+    let spec = decoder.info().spec;
+    let mut meter = new_meter(spec)?;
+    let (frames, ()) = two_stages::<f32, _, _>(
+        |send| {
+            let mut block = Buffer::new(spec, BLOCK_FRAMES);
+            let mut frames = 0;
+            while decoder.read(&mut block, BLOCK_FRAMES)? > 0 {
+                tracker.check()?;
+                send.send(&block)?;
+                frames += block.frames() as u64;
+                tracker.advance(stage, block.frames(), spec.rate_hz);
+            }
+            Ok(frames)
+        },
+        |receive| {
+            receive.drain(&mut |block| {
+                meter.push(block);
+                Ok(())
+            })
+        },
+    )?;
+    Ok((meter.summary(), frames))
+}

@@ -1,0 +1,301 @@
+//! One output: convert, gain, limit, encode, decode again, measure, correct.
+
+use std::io::{BufReader, BufWriter, Read, Seek};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::analyse::measure_all;
+use super::control::Stage;
+use super::job::{Job, JobOutput};
+use super::pipe::{BLOCK_FRAMES, BlockReceiver, in_blocks, two_stages};
+use super::progress::Tracker;
+use super::publish::PendingFile;
+use super::recipe::{CheckSpec, LevelTarget, Quantity, Recipe, Verify};
+use super::report::{CheckResult, OutputReport};
+use super::solve::{Solution, level_of, measure_before_gain, solve, wanted};
+use super::spool::Spool;
+use crate::audio::{Buffer, Spec};
+use crate::error::{Error, Result};
+use crate::filters::{FileChain, FilterSpec};
+use crate::formats::encode::{Encoded, Encoder, create};
+use crate::formats::tags::{Loss, Metadata};
+use crate::formats::{FormatSettings, ReadOptions, Source};
+use crate::meter::Loudness;
+
+/// Deviation of the decoded output from the level target that is accepted, in dB or LU.
+const TOLERANCE_DB: f64 = 0.1;
+
+/// Once an output is encoded again for any reason, smaller deviations are corrected too, in dB or LU.
+const CORRECTION_DB: f64 = 0.03;
+
+/// Most times that an output is encoded.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// Kept below the ceiling, in dB: true peak meters with other interpolators read a little differently
+/// (EBU Tech 3341 allows +0.2/-0.4 dB).
+const METER_GUARD_DB: f64 = 0.05;
+
+/// What a lane needs from the job around it.
+pub(crate) struct LaneContext<'a> {
+    pub recipe: &'a Recipe,
+    pub job: &'a Job,
+    pub metadata: &'a Metadata,
+    pub losses: &'a [Loss],
+    pub tracker: &'a Tracker<'a>,
+    pub pool: &'a rayon::ThreadPool,
+    /// Frames at the working rate, when known before encoding.
+    pub frames_hint: Option<u64>,
+}
+
+/// A finished output, not yet published.
+pub(crate) struct Finished {
+    pub pending: PendingFile,
+    pub report: OutputReport,
+    pub solve_s: f64,
+    pub encode_s: f64,
+    pub verify_s: f64,
+}
+
+/// One output on its way.
+pub(crate) struct Lane<'a> {
+    context: &'a LaneContext<'a>,
+    output: &'a JobOutput,
+    path: PathBuf,
+    pending: PendingFile,
+    times: (f64, f64, f64),
+}
+
+impl<'a> Lane<'a> {
+    /// Creates the pending file of output `index`.
+    pub fn new(context: &'a LaneContext<'a>, index: usize) -> Result<Self> {
+        let path = context.recipe.outputs[index].path.clone();
+        let pending = PendingFile::create(&path, context.recipe.overwrite)?;
+        Ok(Self { context, output: &context.job.outputs[index], path, pending, times: (0.0, 0.0, 0.0) })
+    }
+
+    /// Levelled route: solves, encodes from the spool, verifies and corrects.
+    pub fn run_levelled(mut self, spool: &Spool, filtered: &Loudness, target: &LevelTarget) -> Result<Finished> {
+        let (job, tracker) = (self.context.job, self.context.tracker);
+        let before = self.timed_solve(|_| measure_before_gain(spool, job.working, filtered, self.output, tracker))?;
+        let ceiling = target.true_peak_dbtp();
+        // What the codec adds to level and peaks; learned from the decoded output.
+        let (mut shift_db, mut headroom_db) =
+            (0.0, METER_GUARD_DB + overshoot_guess_db(&self.output.negotiated.settings));
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let solution = self.timed_solve(|lane| {
+                let goal = wanted(target) - shift_db;
+                solve(spool, job.working, &before, lane.output, target, goal, ceiling - headroom_db, tracker)
+            })?;
+            let encoded = self.encode(&solution.filters(self.output), &mut |each| spool.replay(each))?;
+            if self.context.recipe.verify == Verify::None {
+                return self.finish(encoded, Some(target), &solution, attempts, None, None);
+            }
+            let after = self.measure()?;
+            let deviation = level_of(target, &after) - wanted(target);
+            let over = after.true_peak_dbtp - (ceiling - METER_GUARD_DB / 2.0);
+            let level_ok = deviation.abs() <= TOLERANCE_DB || solution.reason.is_some();
+            let retry = (over > 0.0 || !level_ok) && attempts < MAX_ATTEMPTS;
+            if !retry {
+                let reason = unmet_reason(target, &after, deviation, solution.reason.as_deref());
+                return self.finish(encoded, Some(target), &solution, attempts, Some(after), reason);
+            }
+            if over > 0.0 {
+                headroom_db += over + METER_GUARD_DB;
+            }
+            if deviation.abs() > CORRECTION_DB && deviation.is_finite() {
+                shift_db += deviation;
+            }
+            self.pending.truncate()?;
+        }
+    }
+
+    /// Direct route: blocks come from the first pass while it runs.
+    pub fn run_direct(mut self, blocks: BlockReceiver<f32>) -> Result<Finished> {
+        let back = self.output.back.clone();
+        let encoded = self.encode(&back, &mut {
+            let mut blocks = Some(blocks);
+            move |each| match blocks.take() {
+                Some(blocks) => blocks.drain(&mut |block| each(block)),
+                None => Err(Error::internal("blocks are there once")),
+            }
+        })?;
+        let after = match self.context.recipe.verify {
+            Verify::Full => Some(self.measure()?),
+            Verify::None => None,
+        };
+        let solution = Solution { gain_db: 0.0, ceiling_dbtp: None, level: 0.0, reason: None };
+        self.finish(encoded, None, &solution, 1, after, None)
+    }
+
+    /// An encoder into the pending file. For the copy route, which writes integers.
+    pub fn encoder(&self) -> Result<Box<dyn Encoder>> {
+        let file = self.pending.handle()?;
+        let frames = self.context.frames_hint.map(|f| scale(f, self.context.job.working, self.output.negotiated.spec));
+        let sink = Box::new(BufWriter::with_capacity(1 << 18, file));
+        create(&self.output.negotiated, sink, self.context.metadata, frames)
+    }
+
+    /// Ends the copy route.
+    pub fn finish_copy(self, encoded: Encoded, after: Option<Loudness>, bit_exact: Option<bool>) -> Result<Finished> {
+        let solution = Solution { gain_db: 0.0, ceiling_dbtp: None, level: 0.0, reason: None };
+        let mut finished = self.finish(encoded, None, &solution, 1, after, None)?;
+        finished.report.bit_exact = bit_exact;
+        Ok(finished)
+    }
+
+    /// Opens what was written.
+    pub fn reopen(&self) -> Result<Box<dyn crate::formats::Decoder>> {
+        let mut file = self.pending.handle()?;
+        file.rewind().map_err(|e| Error::io("read", Some(&self.path), e))?;
+        let reader = BufReader::with_capacity(1 << 16, file);
+        crate::formats::open(Source::Seekable(Box::new(reader)), &ReadOptions::default())
+    }
+
+    fn timed_solve<T>(&mut self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        let start = Instant::now();
+        let result = work(self);
+        self.times.0 += start.elapsed().as_secs_f64();
+        result
+    }
+
+    /// Runs `feed` through `filters` into the encoder: filters on one thread, encoder on another.
+    fn encode(
+        &mut self,
+        filters: &[FilterSpec],
+        feed: &mut (dyn FnMut(&mut dyn FnMut(&Buffer) -> Result<()>) -> Result<()> + Send),
+    ) -> Result<Encoded> {
+        let start = Instant::now();
+        let (working, tracker) = (self.context.job.working, self.context.tracker);
+        let mut chain = FileChain::new(filters)?;
+        let spec = chain.prepare(working, BLOCK_FRAMES)?;
+        if spec != self.output.negotiated.spec {
+            return Err(Error::internal(format!(
+                "lane gives {spec:?}, encoder takes {:?}",
+                self.output.negotiated.spec
+            )));
+        }
+        let mut encoder = self.encoder()?;
+        let ((), encoded) = two_stages::<f32, _, _>(
+            |send| {
+                let mut work = Buffer::new(working, BLOCK_FRAMES);
+                let mut out = |block: &Buffer| send.send(block);
+                feed(&mut |block| {
+                    tracker.check()?;
+                    in_blocks(block, &mut work, &mut |block| chain.process(block, &mut out))
+                })?;
+                chain.finish(&mut out)
+            },
+            |receive| {
+                receive.drain(&mut |block| {
+                    tracker.check()?;
+                    tracker.advance(Stage::Encode, block.frames(), spec.rate_hz);
+                    self.context.pool.install(|| encoder.write(block))
+                })?;
+                tracker.check()?;
+                self.context.pool.install(|| encoder.finish())
+            },
+        )?;
+        self.times.1 += start.elapsed().as_secs_f64();
+        Ok(encoded)
+    }
+
+    fn measure(&mut self) -> Result<Loudness> {
+        let start = Instant::now();
+        let mut decoder = self.reopen()?;
+        let (after, _) = measure_all(&mut *decoder, Stage::Verify, self.context.tracker)?;
+        self.times.2 += start.elapsed().as_secs_f64();
+        Ok(after)
+    }
+
+    fn finish(
+        self,
+        encoded: Encoded,
+        target: Option<&LevelTarget>,
+        solution: &Solution,
+        attempts: u32,
+        after: Option<Loudness>,
+        reason: Option<String>,
+    ) -> Result<Finished> {
+        let checks = match &after {
+            Some(after) => self.context.recipe.checks.iter().map(|c| check(c, after)).collect(),
+            None => Vec::new(),
+        };
+        let losses = self.context.losses.iter().chain(&encoded.losses).cloned().collect();
+        let report = OutputReport {
+            path: self.path.clone(),
+            encoder: self.output.negotiated.clone(),
+            blake3: self.hash()?,
+            bit_exact: None,
+            target: target.copied(),
+            gain_db: solution.gain_db,
+            limiter_ceiling_dbtp: solution.ceiling_dbtp,
+            attempts,
+            target_met: (target.is_some() && after.is_some()).then_some(reason.is_none()),
+            target_reason: reason,
+            after,
+            checks,
+            losses,
+            encoded,
+        };
+        let (solve_s, encode_s, verify_s) = self.times;
+        Ok(Finished { pending: self.pending, report, solve_s, encode_s, verify_s })
+    }
+
+    fn hash(&self) -> Result<String> {
+        let io = |e| Error::io("read", Some(&self.path), e);
+        let mut file = self.pending.handle()?;
+        file.rewind().map_err(io)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut bytes = vec![0; 1 << 16];
+        loop {
+            let n = file.read(&mut bytes).map_err(io)?;
+            if n == 0 {
+                return Ok(hasher.finalize().to_hex().to_string());
+            }
+            hasher.update(&bytes[..n]);
+        }
+    }
+}
+
+/// How far the peaks of a codec usually rise above those of its input, in dB: the limiter starts that much lower, which
+/// mostly saves a second encode. Only a starting point: the decoded output decides.
+fn overshoot_guess_db(settings: &FormatSettings) -> f64 {
+    if settings.is_lossless() { 0.0 } else { 0.5 }
+}
+
+fn unmet_reason(target: &LevelTarget, after: &Loudness, deviation: f64, solver: Option<&str>) -> Option<String> {
+    if let Some(reason) = solver {
+        return Some(reason.to_owned());
+    }
+    if after.true_peak_dbtp > target.true_peak_dbtp() {
+        return Some(format!(
+            "the codec's overshoot keeps the true peak at {:.2} dBTP after {MAX_ATTEMPTS} attempts",
+            after.true_peak_dbtp
+        ));
+    }
+    (deviation.abs() > TOLERANCE_DB)
+        .then(|| format!("the encoded level differs by {deviation:+.2} dB after {MAX_ATTEMPTS} attempts"))
+}
+
+fn check(check: &CheckSpec, after: &Loudness) -> CheckResult {
+    let value = match check.quantity {
+        Quantity::IntegratedLufs => after.integrated_lufs,
+        Quantity::TruePeakDbtp => after.true_peak_dbtp,
+        Quantity::SamplePeakDbfs => after.sample_peak_dbfs,
+        Quantity::RmsDbfs => after.rms_dbfs,
+        Quantity::NoiseFloorDbfs => after.noise_floor_dbfs,
+        Quantity::RangeLu => after.range_lu,
+        Quantity::MaxMomentaryLufs => after.max_momentary_lufs,
+        Quantity::MaxShortTermLufs => after.max_short_term_lufs,
+    };
+    let passed = check.min.is_none_or(|min| value >= min) && check.max.is_none_or(|max| value <= max);
+    CheckResult { check: check.clone(), value: value.is_finite().then_some(value), passed }
+}
+
+/// Frames after a change of rate.
+fn scale(frames: u64, from: Spec, to: Spec) -> u64 {
+    let exact = u128::from(frames) * u128::from(to.rate_hz);
+    ((exact + u128::from(from.rate_hz) / 2) / u128::from(from.rate_hz)) as u64
+}

@@ -1,0 +1,149 @@
+//! The gain before the limiter with which the limited signal meets the level target.
+
+use super::control::Stage;
+use super::job::JobOutput;
+use super::progress::Tracker;
+use super::recipe::LevelTarget;
+use super::spool::Spool;
+use crate::audio::{Buffer, Spec};
+use crate::error::Result;
+use crate::filters::{FileChain, FilterSpec, GainParams, LimiterParams};
+use crate::meter::{Loudness, LoudnessMeter, MeterOptions};
+
+use super::pipe::{BLOCK_FRAMES, in_blocks};
+
+/// Error of the solved level that ends the search, in dB. A tenth of the promised +/-0.1.
+const SOLVED_DB: f64 = 0.01;
+
+/// Rounds of the search. Each brings the error down by the limiter's slope; 3 are usual.
+const MAX_ROUNDS: usize = 10;
+
+/// Peaks this close below the ceiling keep the limiter in the chain, in dB: resampling and rounding may raise them.
+const LIMITER_GUARD_DB: f64 = 0.3;
+
+/// Gain and limiter of one output.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Solution {
+    pub gain_db: f64,
+    /// None: the peaks stay below the ceiling without a limiter.
+    pub ceiling_dbtp: Option<f64>,
+    /// Level that the search predicts before encoding, in LUFS or dBFS.
+    pub level: f64,
+    /// Why the target cannot be met, when it cannot.
+    pub reason: Option<String>,
+}
+
+impl Solution {
+    /// The filters that carry it out, after the conversions of `output`.
+    pub fn filters(&self, output: &JobOutput) -> Vec<FilterSpec> {
+        let mut filters = output.back.clone();
+        if self.gain_db != 0.0 {
+            filters.push(FilterSpec::Gain(GainParams { gain_db: self.gain_db, ..GainParams::default() }));
+        }
+        if let Some(ceiling_dbtp) = self.ceiling_dbtp {
+            filters.push(FilterSpec::Limiter(LimiterParams { ceiling_dbtp, ..LimiterParams::default() }));
+        }
+        filters
+    }
+}
+
+/// The quantity of a measurement that a target is about.
+pub(crate) fn level_of(target: &LevelTarget, measured: &Loudness) -> f64 {
+    match target {
+        LevelTarget::Loudness { .. } => measured.integrated_lufs,
+        LevelTarget::Rms { .. } => measured.rms_dbfs,
+    }
+}
+
+/// The wanted value of that quantity.
+pub(crate) fn wanted(target: &LevelTarget) -> f64 {
+    match target {
+        LevelTarget::Loudness { integrated_lufs, .. } => *integrated_lufs,
+        LevelTarget::Rms { rms_dbfs, .. } => *rms_dbfs,
+    }
+}
+
+/// Measures the spool as it will be before gain and limiter: the first pass did, unless the output has its own mix.
+pub(crate) fn measure_before_gain(
+    spool: &Spool,
+    working: Spec,
+    filtered: &Loudness,
+    output: &JobOutput,
+    tracker: &Tracker<'_>,
+) -> Result<Loudness> {
+    if output.negotiated.spec.layout == working.layout {
+        return Ok(filtered.clone());
+    }
+    run(spool, working, &output.back, MeterOptions::default(), tracker)
+}
+
+/// Finds gain and limiter so that the result has the level `wanted` with true peaks of at most `ceiling_dbtp`.
+/// `start_gain_db` is a good first guess from an earlier attempt.
+pub(crate) fn solve(
+    spool: &Spool,
+    working: Spec,
+    before: &Loudness,
+    output: &JobOutput,
+    target: &LevelTarget,
+    wanted: f64,
+    ceiling_dbtp: f64,
+    tracker: &Tracker<'_>,
+) -> Result<Solution> {
+    let level = level_of(target, before);
+    if !level.is_finite() {
+        let reason = "the input is silent or shorter than the 400 ms that loudness needs".to_owned();
+        return Ok(Solution { gain_db: 0.0, ceiling_dbtp: None, level, reason: Some(reason) });
+    }
+    let mut solution = Solution { gain_db: wanted - level, ceiling_dbtp: None, level: wanted, reason: None };
+    if before.true_peak_dbtp + solution.gain_db <= ceiling_dbtp - LIMITER_GUARD_DB {
+        return Ok(solution);
+    }
+    solution.ceiling_dbtp = Some(ceiling_dbtp);
+    // No true peak: the limiter keeps it, and verify measures it.
+    let options = MeterOptions { true_peak: false, range: false, ..MeterOptions::default() };
+    let mut previous: Option<(f64, f64)> = None;
+    for _ in 0..MAX_ROUNDS {
+        let measured = run(spool, working, &solution.filters(output), options.clone(), tracker)?;
+        solution.level = level_of(target, &measured);
+        let missing = wanted - solution.level;
+        if missing.abs() <= SOLVED_DB {
+            return Ok(solution);
+        }
+        // The secant through the last two points; the first step assumes that a dB of gain is a dB of level.
+        let slope = previous
+            .map(|(gain, level)| (solution.level - level) / (solution.gain_db - gain))
+            .filter(|slope| slope.is_finite())
+            .map_or(1.0, |slope| slope.clamp(0.1, 2.0));
+        previous = Some((solution.gain_db, solution.level));
+        solution.gain_db += (missing / slope).clamp(-12.0, 12.0);
+    }
+    solution.reason = Some(format!(
+        "the limiter at {ceiling_dbtp:.1} dBTP holds the level at {:.1}: the peaks are too high for this target",
+        solution.level
+    ));
+    Ok(solution)
+}
+
+fn run(
+    spool: &Spool,
+    working: Spec,
+    filters: &[FilterSpec],
+    options: MeterOptions,
+    tracker: &Tracker<'_>,
+) -> Result<Loudness> {
+    let mut chain = FileChain::new(filters)?;
+    let spec = chain.prepare(working, BLOCK_FRAMES)?;
+    let mut meter = LoudnessMeter::new(spec, options)?;
+    let mut work = Buffer::new(working, BLOCK_FRAMES);
+    let mut push = |block: &Buffer| {
+        meter.push(block);
+        Ok(())
+    };
+    spool.replay(&mut |block| {
+        tracker.check()?;
+        tracker.advance(Stage::Solve, block.frames(), working.rate_hz);
+        in_blocks(block, &mut work, &mut |block| chain.process(block, &mut push))
+    })?;
+    chain.finish(&mut push)?;
+    Ok(meter.summary())
+}
