@@ -245,7 +245,7 @@ impl WriteArgs {
         if !outputs.is_empty() {
             recipe.outputs = outputs.iter().map(Output::new).collect();
         }
-        self.apply_formats(&mut recipe.outputs)
+        self.apply_formats(recipe)
     }
 
     /// The format that `--format` names.
@@ -267,7 +267,8 @@ impl WriteArgs {
     }
 
     /// Settings of every output; an option that no output can use is refused.
-    fn apply_formats(&self, outputs: &mut [Output]) -> Result<(), Failure> {
+    fn apply_formats(&self, recipe: &mut Recipe) -> Result<(), Failure> {
+        let defaults = &recipe.format_defaults;
         let named = self.named_format()?;
         let mut options = [
             ("--bitrate", self.bitrate.is_some()),
@@ -279,10 +280,11 @@ impl WriteArgs {
         if named.is_none() && !options.iter().any(|(_, given)| *given) {
             return Ok(());
         }
-        for output in outputs.iter_mut() {
+        for output in &mut recipe.outputs {
             let mut format = match &named {
-                Some(format) => format.clone(),
-                None => output.format()?,
+                // A recipe's settings of that format hold whether the name or the option chose it.
+                Some(format) => defaults.iter().find(|d| d.name() == format.name()).unwrap_or(format).clone(),
+                None => output.format(defaults)?,
             };
             for used in self.apply_settings(&mut format)? {
                 if let Some(option) = options.iter_mut().find(|(name, _)| *name == used) {
@@ -292,7 +294,7 @@ impl WriteArgs {
             output.format = Some(format);
         }
         match options.iter().find(|(_, unused)| *unused) {
-            Some((name, _)) if !outputs.is_empty() => {
+            Some((name, _)) if !recipe.outputs.is_empty() => {
                 Err(Failure::conflict(format!("{name} means nothing for the chosen output formats")))
             }
             _ => Ok(()),
@@ -392,7 +394,7 @@ mod tests {
         let error = args.apply(&mut recipe, &["a.wav".into()]).unwrap_err();
         assert!(matches!(error, Failure::Engine(Error::Conflict { .. })), "{error:?}");
         args.apply(&mut recipe, &["a.wav".into(), "b.opus".into()]).unwrap();
-        let FormatSettings::Opus(opus) = recipe.outputs[1].format().unwrap() else { panic!("not Opus") };
+        let FormatSettings::Opus(opus) = recipe.outputs[1].format(&[]).unwrap() else { panic!("not Opus") };
         assert_eq!(opus.bit_rate, Some(BitRate::Kbps(96)));
     }
 

@@ -63,7 +63,7 @@ fn text(recipe: &Recipe, plan: &Plan) -> String {
     text.push('\n');
     let mut rows = vec![
         vec!["working format".into(), report::spec_text(plan.working)],
-        vec!["filter delay".into(), format!("{} frames, compensated", plan.latency_frames)],
+        vec!["filter delay".into(), format!("{:.1} ms, compensated", plan.latency_s * 1e3)],
         vec!["samples".into(), if plan.bit_exact { "copied untouched" } else { "processed" }.into()],
         vec![
             "spool".into(),

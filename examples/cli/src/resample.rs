@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let read = args.read.options(ReadOptions::default())?;
     let info = engine.probe(input.path().into(), &read)?;
     let mut output = Output::new(path);
-    let mut format = output.format()?;
+    let mut format = output.format(&[])?;
     if let FormatSettings::Wav(s) | FormatSettings::W64(s) | FormatSettings::Aiff(s) | FormatSettings::Caf(s) =
         &mut format
         && !matches!(info.stream.sample_format, SampleFormat::Int(_))
