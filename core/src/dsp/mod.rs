@@ -1,5 +1,6 @@
 //! Building blocks of the filters and meters.
 
 pub mod biquad;
+pub mod dither;
 pub mod kernels;
 pub mod resampler;

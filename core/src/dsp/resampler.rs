@@ -11,7 +11,7 @@
 use std::f64::consts::PI;
 
 use crate::audio::{Buffer, ChannelLayout, Spec};
-use crate::dsp::kernels::{self, Stepper};
+use crate::dsp::kernels::{self, Stepper, bessel_i0};
 use crate::error::{Error, Result};
 
 /// How steep and how clean the low-pass is. Frequencies are fractions of the lower Nyquist frequency.
@@ -291,19 +291,6 @@ impl Prototype {
         self.row(0.5, |_, v| sum += v);
         sum
     }
-}
-
-/// Modified Bessel function of the first kind, order 0, by its power series: all terms are positive, so f64 keeps
-/// about 15 digits for the arguments below 20 that are used here.
-fn bessel_i0(x: f64) -> f64 {
-    let quarter = x * x / 4.0;
-    let (mut sum, mut term, mut k) = (1.0, 1.0, 1.0);
-    while term > 1e-17 * sum {
-        term *= quarter / (k * k);
-        sum += term;
-        k += 1.0;
-    }
-    sum
 }
 
 #[cfg(test)]

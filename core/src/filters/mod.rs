@@ -1,7 +1,40 @@
 //! Filters: one file each, one trait, one registry.
+//!
+//! [`FilterSpec`] says which filter with which parameters; [`Chain`] runs some in series for hosts in real time,
+//! [`FileChain`] for files; [`registry`] lists them all.
+
+pub mod allpass;
+pub mod bandpass;
+pub mod cells;
+pub mod chain;
+pub mod compressor;
+pub mod dc_blocker;
+pub mod delay;
+pub mod denoise_spectral;
+pub mod file_chain;
+pub mod gain;
+pub mod high_shelf;
+pub mod highpass;
+pub mod limiter;
+pub mod low_shelf;
+pub mod lowpass;
+pub mod math;
+pub mod notch;
+pub mod params;
+pub mod peak_eq;
+pub mod registry;
+pub mod sections;
+pub mod spec;
+pub mod tilt_eq;
+
+pub use chain::Chain;
+pub use file_chain::FileChain;
+pub use params::{Category, ParamInfo, ParamKind};
+pub use registry::{FilterInfo, filters};
+pub use spec::FilterSpec;
 
 use crate::audio::{Buffer, Spec};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What a filter needs and gives for a stream, told by [`Filter::prepare`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,20 +72,11 @@ pub trait Filter: Send {
         block.set_frames(0);
     }
 
+    /// What went wrong since the last call. Only filters for files that spool to disk have anything to tell.
+    fn take_error(&mut self) -> Option<Error> {
+        None
+    }
+
     /// Forgets all signal state.
     fn reset(&mut self);
-}
-
-/// Placeholder.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-pub struct FilterSpec {}
-impl FilterSpec {
-    /// Placeholder.
-    pub fn validate(&self) -> Result<()> {
-        Ok(())
-    }
-    /// Placeholder.
-    pub fn parse(_text: &str) -> Result<Self> {
-        Ok(Self {})
-    }
 }

@@ -100,7 +100,7 @@ pub(crate) fn analyse(
             chain.finish(&mut out)
         },
     )?;
-    Ok(Analysed { filtered: filtered.map(|m| m.summary()).or_else(|| before.clone()), before, frames })
+    Ok(Analysed { filtered: filtered.map(|m| m.summary()).or(before), before, frames })
 }
 
 /// A meter with everything that reports show.

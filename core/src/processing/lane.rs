@@ -2,6 +2,7 @@
 
 use std::io::{BufReader, BufWriter, Read, Seek};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::analyse::measure_all;
@@ -17,7 +18,7 @@ use super::spool::Spool;
 use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
 use crate::filters::{FileChain, FilterSpec};
-use crate::formats::encode::{Encoded, Encoder, create};
+use crate::formats::encode::{Encoded, Encoder, create_on};
 use crate::formats::tags::{Loss, Metadata};
 use crate::formats::{FormatSettings, ReadOptions, Source};
 use crate::meter::Loudness;
@@ -42,7 +43,7 @@ pub(crate) struct LaneContext<'a> {
     pub metadata: &'a Metadata,
     pub losses: &'a [Loss],
     pub tracker: &'a Tracker<'a>,
-    pub pool: &'a rayon::ThreadPool,
+    pub pool: &'a Arc<rayon::ThreadPool>,
     /// Frames at the working rate, when known before encoding.
     pub frames_hint: Option<u64>,
 }
@@ -134,7 +135,13 @@ impl<'a> Lane<'a> {
         let file = self.pending.handle()?;
         let frames = self.context.frames_hint.map(|f| scale(f, self.context.job.working, self.output.negotiated.spec));
         let sink = Box::new(BufWriter::with_capacity(1 << 18, file));
-        create(&self.output.negotiated, sink, self.context.metadata, frames)
+        create_on(
+            &self.output.negotiated,
+            sink,
+            self.context.metadata,
+            frames,
+            Some(Arc::clone(self.context.pool)),
+        )
     }
 
     /// Ends the copy route.
@@ -191,10 +198,10 @@ impl<'a> Lane<'a> {
                 receive.drain(&mut |block| {
                     tracker.check()?;
                     tracker.advance(Stage::Encode, block.frames(), spec.rate_hz);
-                    self.context.pool.install(|| encoder.write(block))
+                    encoder.write(block)
                 })?;
                 tracker.check()?;
-                self.context.pool.install(|| encoder.finish())
+                encoder.finish()
             },
         )?;
         self.times.1 += start.elapsed().as_secs_f64();

@@ -120,7 +120,7 @@ fn run_levelled(
     let analysed =
         analyse(decoder, &context.recipe.trim, &job.front, true, context.tracker, &mut |b| spool.push(b, temp_dir))?;
     let analyse_s = start.elapsed().as_secs_f64();
-    let Some(filtered) = analysed.filtered.clone() else { return Err(Error::internal("the first pass measures")) };
+    let Some(filtered) = analysed.filtered else { return Err(Error::internal("the first pass measures")) };
     context.frames_hint = Some(spool.frames());
     context.tracker.enter(Stage::Encode, spool.frames() * job.outputs.len() as u64);
     let finished = run_lanes(context, resources, |lane| lane.run_levelled(&spool, &filtered, &target))?;
@@ -234,7 +234,7 @@ fn run_copy(decoder: &mut dyn Decoder, context: &LaneContext<'_>) -> Result<Copi
             receive.drain(&mut |block| {
                 tracker.check()?;
                 for encoder in &mut encoders {
-                    context.pool.install(|| encoder.write_int(block))?;
+                    encoder.write_int(block)?;
                 }
                 if let Some(meter) = &mut meter {
                     input_hash.update(block);
@@ -252,7 +252,7 @@ fn run_copy(decoder: &mut dyn Decoder, context: &LaneContext<'_>) -> Result<Copi
     tracker.enter(Stage::Verify, frames * lanes.len() as u64);
     for (lane, mut encoder) in lanes.into_iter().zip(encoders) {
         tracker.check()?;
-        let encoded = context.pool.install(|| encoder.finish())?;
+        let encoded = encoder.finish()?;
         drop(encoder);
         let bit_exact = match context.recipe.verify {
             Verify::Full => Some(holds_exactly(&lane, &hash, tracker)?),
@@ -261,7 +261,7 @@ fn run_copy(decoder: &mut dyn Decoder, context: &LaneContext<'_>) -> Result<Copi
         if bit_exact == Some(false) {
             return Err(Error::internal(format!("{:?} did not keep the samples", encoded)));
         }
-        finished.push(lane.finish_copy(encoded, before.clone(), bit_exact)?);
+        finished.push(lane.finish_copy(encoded, before, bit_exact)?);
     }
     let analysed = Analysed { filtered: None::<Loudness>, before, frames };
     Ok(Copied { analysed, finished, hash })

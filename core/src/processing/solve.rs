@@ -7,7 +7,9 @@ use super::recipe::LevelTarget;
 use super::spool::Spool;
 use crate::audio::{Buffer, Spec};
 use crate::error::Result;
-use crate::filters::{FileChain, FilterSpec, GainParams, LimiterParams};
+use crate::filters::gain::GainParams;
+use crate::filters::limiter::LimiterParams;
+use crate::filters::{FileChain, FilterSpec};
 use crate::meter::{Loudness, LoudnessMeter, MeterOptions};
 
 use super::pipe::{BLOCK_FRAMES, in_blocks};
@@ -72,7 +74,7 @@ pub(crate) fn measure_before_gain(
     tracker: &Tracker<'_>,
 ) -> Result<Loudness> {
     if output.negotiated.spec.layout == working.layout {
-        return Ok(filtered.clone());
+        return Ok(*filtered);
     }
     run(spool, working, &output.back, MeterOptions::default(), tracker)
 }
@@ -103,7 +105,7 @@ pub(crate) fn solve(
     let options = MeterOptions { true_peak: false, range: false, ..MeterOptions::default() };
     let mut previous: Option<(f64, f64)> = None;
     for _ in 0..MAX_ROUNDS {
-        let measured = run(spool, working, &solution.filters(output), options.clone(), tracker)?;
+        let measured = run(spool, working, &solution.filters(output), options, tracker)?;
         solution.level = level_of(target, &measured);
         let missing = wanted - solution.level;
         if missing.abs() <= SOLVED_DB {

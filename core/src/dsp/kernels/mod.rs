@@ -6,10 +6,15 @@
 //! ties vector types to proof that the CPU has them.
 
 mod basic;
+mod interpolate;
+mod k_weight;
 mod polyphase;
 pub mod scalar;
 
 pub use basic::{dot, peak, sum_of_squares};
+pub(crate) use interpolate::bessel_i0;
+pub use interpolate::{INTERPOLATOR_TAPS, Interpolator};
+pub use k_weight::{KCoefficients, KState, k_weight};
 pub use polyphase::{Stepper, interpolate_rows, resample, resample2};
 
 use std::sync::OnceLock;

@@ -69,7 +69,7 @@ fn resample_impl<S: Simd, const C: usize>(
     rows: &[f32],
     taps: usize,
     input: [&[f32]; C],
-    mut out: [&mut [f32]; C],
+    out: [&mut [f32]; C],
 ) -> Stepper {
     let (whole, part) = (stepper.step / stepper.phases, stepper.step % stepper.phases);
     let count = out.iter().map(|o| o.len()).min().unwrap_or(0);

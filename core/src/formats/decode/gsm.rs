@@ -113,7 +113,7 @@ impl GsmMs {
         let shift = 6 - exponent;
         for i in 0..13 {
             let coded = ((fields.take(3) << 1) - 7) << 12;
-            let value = saturate(mult_r(MANTISSAS[mantissa as usize & 7], coded) + (1 << (shift - 1)));
+            let value = saturate(mult_r(MANTISSAS[mantissa as usize & 7], coded) + (1 << shift >> 1));
             if let Some(pulse) = pulses.get_mut(grid + 3 * i) {
                 *pulse = value >> shift;
             }

@@ -21,7 +21,6 @@ use std::io::{Read, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::info::{Container, Damage, MediaInfo, StreamInfo};
-use super::tags::Metadata;
 use super::{MediaSource, ReadOptions, Source};
 use crate::audio::{Buffer, IntBuffer};
 use crate::error::{Error, Result};
@@ -93,11 +92,53 @@ pub fn open_with(
 ) -> Result<Box<dyn Decoder>> {
     let (mut media, bytes) = source.open(&options.limits)?;
     let head = sniff::Head::read(&mut *media, bytes)?;
+    open_any(media, bytes, &head, options, factories)
+}
+
+/// As [`open_with`], with all that [`probe`] tells.
+///
+/// # Errors
+/// As [`open_with`].
+pub fn open_described(
+    source: Source,
+    options: &ReadOptions,
+    factories: &[Arc<dyn DecoderFactory>],
+) -> Result<(Box<dyn Decoder>, MediaInfo)> {
+    let (mut media, bytes) = source.open(&options.limits)?;
+    let head = sniff::Head::read(&mut *media, bytes)?;
+    let metadata =
+        super::tags::read(&mut *media, bytes, head.container.unwrap_or(Container::Other), &options.limits)?;
+    media.seek(SeekFrom::Start(0)).map_err(|e| Error::io("seek in input", None, e))?;
+    let decoder = open_any(media, bytes, &head, options, factories)?;
+    let info = MediaInfo {
+        stream: decoder.info().clone(),
+        bytes: Some(bytes),
+        metadata,
+        damage: decoder.damage().clone(),
+    };
+    Ok((decoder, info))
+}
+
+/// Tells what `source` is, without decoding all of it.
+///
+/// # Errors
+/// As [`open`].
+pub fn probe(source: Source, options: &ReadOptions) -> Result<MediaInfo> {
+    Ok(open_described(source, options, &[])?.1)
+}
+
+fn open_any(
+    media: Box<dyn MediaSource>,
+    bytes: u64,
+    head: &sniff::Head,
+    options: &ReadOptions,
+    factories: &[Arc<dyn DecoderFactory>],
+) -> Result<Box<dyn Decoder>> {
     if factories.is_empty() {
-        return open_builtin(media, bytes, &head, options);
+        return open_builtin(media, bytes, head, options);
     }
     let shared = SharedMedia(Arc::new(Mutex::new(media)));
-    let refused = match open_builtin(Box::new(shared.clone()), bytes, &head, options) {
+    let refused = match open_builtin(Box::new(shared.clone()), bytes, head, options) {
         Err(e @ (Error::NotAudio { .. } | Error::Unsupported { .. })) => e,
         other => return other,
     };
@@ -110,19 +151,6 @@ pub fn open_with(
         }
     }
     Err(refused)
-}
-
-/// Tells what `source` is, without decoding all of it.
-///
-/// # Errors
-/// As [`open`].
-pub fn probe(source: Source, options: &ReadOptions) -> Result<MediaInfo> {
-    let (mut media, bytes) = source.open(&options.limits)?;
-    let head = sniff::Head::read(&mut *media, bytes)?;
-    // INTEGRATE: let metadata = super::tags::read(&mut *media, head.container)?;
-    let metadata = Metadata::default();
-    let decoder = open_builtin(media, bytes, &head, options)?;
-    Ok(MediaInfo { stream: decoder.info().clone(), bytes: Some(bytes), metadata, damage: decoder.damage().clone() })
 }
 
 fn open_builtin(

@@ -211,7 +211,7 @@ mod tests {
             chunk(b"LIST", &[0; 8], false),
         ]))
         .unwrap();
-        assert_eq!(read_all(&mut *d), [[0_i32; 0]]);
+        assert!(read_all(&mut *d).concat().is_empty());
     }
 
     #[test]

@@ -1,4 +1,40 @@
 //! Tags, pictures and chapters: one model for all containers, and what was lost on the way.
+//!
+//! [`read`] gathers what a file says into [`Metadata`], under canonical names (see `fields.rs`); [`transfer`] applies the
+//! policy; [`write`](mod@write) gives the bytes that encoders embed, with a list of what they do not hold.
+
+mod aiff;
+mod apev2;
+mod au;
+mod bext;
+mod bytes;
+mod caf;
+mod collect;
+pub mod cue;
+mod fields;
+mod flac;
+mod genres;
+#[cfg(test)]
+mod hostile;
+mod id3v1;
+mod id3v2;
+mod json;
+mod matroska;
+mod mp4;
+mod ogg;
+mod policy;
+mod read;
+mod riff;
+#[cfg(test)]
+mod round_trip;
+mod text;
+mod vorbis;
+pub mod write;
+
+pub use fields::canonical_keys;
+pub use json::to_json;
+pub use policy::{set_replay_gain, shift_chapters, transfer};
+pub use read::read;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,196 @@
+//! [`Chain`]: filters in series, the real-time object given to hosts.
+
+use super::{Filter, FilterSpec, Prepared};
+use crate::audio::{Buffer, ChannelLayout, Spec};
+use crate::error::{Error, Result};
+
+/// Filters in series.
+///
+/// `process` does not allocate, lock, log or panic, when all filters are real-time ([`FilterSpec::is_realtime`]). The
+/// output is behind the input by [`Chain::latency_frames`]; [`super::FileChain`] compensates that for files.
+pub struct Chain {
+    filters: Vec<Box<dyn Filter>>,
+    realtime: bool,
+    prepared: Option<Prepared>,
+    /// Filters already drained by `finish`.
+    finished: usize,
+    /// Most channels of any stage.
+    max_channels: usize,
+    /// Most frames of any stage.
+    max_frames: usize,
+    input: Spec,
+}
+
+impl Chain {
+    /// A chain of `specs`, not yet prepared. An empty list passes everything through.
+    ///
+    /// # Errors
+    /// As [`FilterSpec::validate`].
+    pub fn new(specs: &[FilterSpec]) -> Result<Self> {
+        Ok(Self {
+            filters: specs.iter().map(FilterSpec::build).collect::<Result<_>>()?,
+            realtime: specs.iter().all(FilterSpec::is_realtime),
+            prepared: None,
+            finished: 0,
+            max_channels: 0,
+            max_frames: 0,
+            input: Spec::new(48_000, ChannelLayout::MONO),
+        })
+    }
+
+    /// Sets up for blocks of at most `max_frames` frames of `spec`. Allocates. May be called again; the chain is then as
+    /// new.
+    ///
+    /// # Errors
+    /// As [`Filter::prepare`]; [`Error::OutOfRange`] for no channels, no rate, or a block of 0 or more than 2^24 frames.
+    pub fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
+        check_stream(spec, max_frames)?;
+        let mut total = Prepared { spec, max_frames, latency_frames: 0, tail_frames: 0 };
+        (self.max_channels, self.max_frames) = (spec.channels(), max_frames);
+        let mut latency_s = 0.0;
+        for filter in &mut self.filters {
+            let stage = filter.prepare(total.spec, total.max_frames)?;
+            latency_s += stage.spec.seconds(stage.latency_frames as u64);
+            let tail_frames = total.tail_frames.max(stage.tail_frames);
+            total = Prepared { tail_frames, ..stage };
+            self.max_channels = self.max_channels.max(total.spec.channels());
+            self.max_frames = self.max_frames.max(total.max_frames);
+        }
+        // Counted at the rate of the output; whole frames when no filter changes the rate.
+        total.latency_frames = (latency_s * f64::from(total.spec.rate_hz)).round() as usize;
+        self.prepared = Some(total);
+        self.input = spec;
+        self.finished = 0;
+        Ok(total)
+    }
+
+    /// A block that suits `process`: empty, of the input's spec, with room for every stage. Allocates.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] before `prepare`.
+    pub fn new_block(&self) -> Result<Buffer> {
+        if self.prepared.is_none() {
+            return Err(Error::Conflict { what: "prepare the chain before asking for its block".into() });
+        }
+        let widest = Spec::new(self.input.rate_hz, ChannelLayout::discrete(self.max_channels));
+        let mut block = Buffer::new(widest, self.max_frames);
+        block.set_spec(self.input);
+        Ok(block)
+    }
+
+    /// Processes one block in place. The block must come from [`Chain::new_block`] or have as much room, and hold the
+    /// spec and at most the frames that were prepared. Leaves the block alone before `prepare`.
+    ///
+    /// # Real-time
+    /// Safe, when [`Chain::is_realtime`].
+    pub fn process(&mut self, block: &mut Buffer) {
+        debug_assert!(self.prepared.is_none() || block.spec() == self.input, "prepared for another spec");
+        if self.prepared.is_none() {
+            return;
+        }
+        for filter in &mut self.filters {
+            filter.process(block);
+        }
+    }
+
+    /// After the last `process`: replaces the content of `block` by frames that filters held back. Call until it leaves
+    /// 0 frames. Feed [`Chain::latency_frames`] of silence before, to get what is still on its way.
+    pub fn finish(&mut self, block: &mut Buffer) {
+        while self.finished < self.filters.len() {
+            let (done, rest) = self.filters.split_at_mut(self.finished + 1);
+            done[self.finished].finish(block);
+            if block.frames() == 0 {
+                self.finished += 1;
+                continue;
+            }
+            for filter in rest {
+                filter.process(block);
+            }
+            if block.frames() > 0 {
+                return;
+            }
+        }
+        block.set_frames(0);
+    }
+
+    /// Forgets all signal state: as after `prepare`. Real-time safe as `process`.
+    pub fn reset(&mut self) {
+        self.finished = 0;
+        for filter in &mut self.filters {
+            filter.reset();
+        }
+    }
+
+    /// Frames (of the output) by which the output is behind the input; 0 before `prepare`.
+    pub fn latency_frames(&self) -> usize {
+        self.prepared.map_or(0, |p| p.latency_frames)
+    }
+
+    /// Frames of sound that may follow the end of the input; 0 before `prepare`.
+    pub fn tail_frames(&self) -> usize {
+        self.prepared.map_or(0, |p| p.tail_frames)
+    }
+
+    /// What `prepare` told.
+    pub fn prepared(&self) -> Option<Prepared> {
+        self.prepared
+    }
+
+    /// True when no filter is for files only.
+    pub fn is_realtime(&self) -> bool {
+        self.realtime
+    }
+
+    /// Number of filters.
+    pub fn len(&self) -> usize {
+        self.filters.len()
+    }
+
+    /// True when there are no filters.
+    pub fn is_empty(&self) -> bool {
+        self.filters.is_empty()
+    }
+}
+
+/// Refuses streams that cannot be.
+pub(super) fn check_stream(spec: Spec, max_frames: usize) -> Result<()> {
+    Error::check_range("rate_hz", f64::from(spec.rate_hz), 1_000.0, 3_072_000.0, "Hz")?;
+    Error::check_range("channels", spec.channels() as f64, 1.0, 1024.0, "")?;
+    Error::check_range("max_frames", max_frames as f64, 1.0, 16_777_216.0, "frames")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_run_in_order_and_latencies_add_up() {
+        let specs: Vec<FilterSpec> =
+            ["gain:gain_db=6", "limiter", "gain:gain_db=-6", "limiter"].iter().map(|s| s.parse().unwrap()).collect();
+        let mut chain = Chain::new(&specs).unwrap();
+        let spec = Spec::new(48_000, ChannelLayout::STEREO);
+        let one = Chain::new(&specs[1..2]).unwrap().prepare(spec, 64).unwrap().latency_frames;
+        assert!(chain.new_block().is_err());
+        assert_eq!(chain.prepare(spec, 64).unwrap().latency_frames, 2 * one);
+        let mut block = chain.new_block().unwrap();
+        let mut out = Vec::new();
+        for _ in 0..40 {
+            block.set_spec(spec);
+            block.set_frames(64);
+            block.channels_mut().for_each(|c| c.fill(0.25));
+            chain.process(&mut block);
+            out.extend_from_slice(block.channel(1));
+        }
+        assert!(out[..2 * one].iter().all(|y| *y == 0.0));
+        assert!((out[2 * one] - 0.25).abs() < 1e-7); // two roundings
+    }
+
+    #[test]
+    fn an_impossible_stream_is_refused() {
+        let mut chain = Chain::new(&[]).unwrap();
+        assert!(chain.is_empty());
+        assert!(chain.prepare(Spec::new(0, ChannelLayout::MONO), 64).is_err());
+        assert!(chain.prepare(Spec::new(48_000, ChannelLayout::discrete(0)), 64).is_err());
+        assert!(chain.prepare(Spec::new(48_000, ChannelLayout::MONO), 0).is_err());
+    }
+}

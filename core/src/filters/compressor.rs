@@ -1,0 +1,272 @@
+//! Compressor with soft knee, look-ahead, peak or RMS detection.
+//!
+//! Feed-forward in the logarithmic domain with the gain reduction smoothed by a branching one-pole: D. Giannoulis,
+//! M. Massberg, J. Reiss, "Digital Dynamic Range Compressor Design", JAES 60(6), 2012, equations 4 and 16.
+
+use super::cells::{CELL_FRAMES, Cells};
+use super::delay::Delay;
+use super::math::{DB_PER_OCTAVE, exp2, log2, smoothing};
+use super::params::{filter_choice, filter_params};
+use super::{Filter, Prepared};
+use crate::audio::{Buffer, Spec};
+use crate::error::Result;
+
+filter_choice! {
+    /// How a level is measured.
+    pub enum Detector {
+        Rms = "rms": "Root mean square over some milliseconds; a full-scale sine reads -3.01 dBFS.",
+        Peak = "peak": "Magnitude of the samples.",
+    }
+}
+
+filter_params! {
+    /// Lowers what is louder than a threshold, so that loud and quiet come closer.
+    pub struct CompressorParams for "compressor" in Dynamics, realtime true {
+        /// Level above which gain is reduced.
+        threshold_dbfs: f64 = -20.0, -80.0 to 0.0 "dBFS";
+        /// Input over output change above the threshold: 4 means 4:1.
+        ratio: f64 = 3.0, 1.0 to 100.0 "";
+        /// Width of the soft transition around the threshold.
+        knee_db: f64 = 6.0, 0.0 to 36.0 "dB";
+        /// Time to cover 63 % of a reduction.
+        attack_ms: f64 = 10.0, 0.05 to 500.0 "ms";
+        /// Time to cover 63 % of a recovery.
+        release_ms: f64 = 150.0, 1.0 to 5000.0 "ms";
+        /// Gain after compression.
+        makeup_db: f64 = 0.0, -24.0 to 36.0 "dB";
+        /// How the level is measured.
+        detector: Detector = Detector::Rms;
+        /// Time constant of the RMS detector.
+        rms_ms: f64 = 10.0, 0.5 to 500.0 "ms";
+        /// How much earlier the level is known than the sound is heard; adds as much latency.
+        lookahead_ms: f64 = 0.0, 0.0 to 50.0 "ms";
+        /// One gain for all channels, which keeps the stereo image; otherwise one for each.
+        link: bool = true;
+        /// Share of the compressed sound; the rest is the input (parallel compression).
+        mix_percent: f64 = 100.0, 0.0 to 100.0 "%";
+    }
+}
+
+/// State of one detector.
+#[derive(Debug, Clone, Copy, Default)]
+struct Envelope {
+    mean_square: f32,
+    /// Gain reduction in octaves (6.02 dB), 0 or more.
+    reduction: f32,
+}
+
+/// See [`CompressorParams`]. Latency is the look-ahead. NaN counts as silence for the detector.
+#[derive(Debug)]
+pub struct Compressor {
+    params: CompressorParams,
+    envelopes: Vec<Envelope>,
+    delays: Vec<Delay>,
+    cells: Cells,
+    attack: f32,
+    release: f32,
+    averaging: f32,
+}
+
+impl Compressor {
+    /// A compressor of `params`.
+    pub fn new(params: &CompressorParams) -> Self {
+        Self {
+            params: params.clone(),
+            envelopes: Vec::new(),
+            delays: Vec::new(),
+            cells: Cells::default(),
+            attack: 0.0,
+            release: 0.0,
+            averaging: 0.0,
+        }
+    }
+}
+
+/// Magnitudes of a detector that sees `channels` of the block, peaks or squares.
+pub(super) fn detect<'a>(channels: impl Iterator<Item = &'a [f32]>, squares: bool, level: &mut [f32]) {
+    level.fill(0.0);
+    for samples in channels {
+        for (l, x) in level.iter_mut().zip(samples) {
+            // NaN compares false, so it is ignored. Infinity is limited, so that it does not stay in the average.
+            let a = if squares { x * x } else { x.abs() };
+            let a = if a < 1e6 { a } else { 0.0 };
+            *l = if a > *l { a } else { *l };
+        }
+    }
+}
+
+/// Smooths squares to a mean square in place.
+pub(super) fn average(level: &mut [f32], state: &mut f32, coefficient: f32) {
+    let mut y = *state;
+    for l in level {
+        // The constant is -250 dBFS: it keeps the decay from reaching denormal numbers.
+        y = *l + coefficient * (y - *l) + 1e-25;
+        *l = y;
+    }
+    *state = y;
+}
+
+impl Filter for Compressor {
+    fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
+        let rate_hz = f64::from(spec.rate_hz);
+        let p = &self.params;
+        let lookahead_frames = (p.lookahead_ms * rate_hz / 1000.0).round() as usize;
+        let detectors = if p.link { 1 } else { spec.channels() };
+        self.envelopes = vec![Envelope::default(); detectors];
+        self.delays = vec![Delay::new(lookahead_frames); spec.channels()];
+        self.attack = smoothing(p.attack_ms, rate_hz);
+        self.release = smoothing(p.release_ms, rate_hz);
+        self.averaging = smoothing(p.rms_ms, rate_hz);
+        self.reset();
+        Ok(Prepared { spec, max_frames, latency_frames: lookahead_frames, tail_frames: 0 })
+    }
+
+    fn process(&mut self, block: &mut Buffer) {
+        let p = &self.params;
+        let rms = p.detector == Detector::Rms;
+        // Everything in octaves. The logarithm of a square is twice that of the magnitude.
+        let scale = if rms { 0.5 } else { 1.0 };
+        let threshold = p.threshold_dbfs as f32 / DB_PER_OCTAVE;
+        let knee = (p.knee_db as f32 / DB_PER_OCTAVE).max(1e-4);
+        let slope = (1.0 - 1.0 / p.ratio) as f32;
+        let makeup = p.makeup_db as f32 / DB_PER_OCTAVE;
+        let wet = (p.mix_percent / 100.0) as f32;
+        let (attack, release, averaging) = (self.attack, self.release, self.averaging);
+        let mut level = [0.0f32; CELL_FRAMES];
+        let frames = block.frames();
+        let (envelopes, delays) = (&mut self.envelopes, &mut self.delays);
+        self.cells.for_each(frames, |piece, _| {
+            let level = &mut level[..piece.len()];
+            for (index, envelope) in envelopes.iter_mut().enumerate() {
+                let mine = |c: usize| p.link || c == index;
+                detect(
+                    block.channels().enumerate().filter(|(c, _)| mine(*c)).map(|(_, s)| &s[piece.clone()]),
+                    rms,
+                    level,
+                );
+                if rms {
+                    average(level, &mut envelope.mean_square, averaging);
+                }
+                for l in level.iter_mut() {
+                    let over = scale * log2(*l) - threshold;
+                    let in_knee = (over + 0.5 * knee).clamp(0.0, knee);
+                    *l = slope * (in_knee * in_knee / (2.0 * knee) + (over - 0.5 * knee).max(0.0));
+                }
+                let mut y = envelope.reduction;
+                for l in level.iter_mut() {
+                    let c = if *l > y { attack } else { release };
+                    y = *l + c * (y - *l);
+                    // Under 1e-7 octaves (6e-7 dB) is none; this also ends the decay before denormal numbers.
+                    y = if y > 1e-7 { y } else { 0.0 };
+                    *l = y;
+                }
+                envelope.reduction = y;
+                for l in level.iter_mut() {
+                    *l = 1.0 - wet + wet * exp2(makeup - *l);
+                }
+                for (_, (samples, delay)) in
+                    block.channels_mut().zip(delays.iter_mut()).enumerate().filter(|(c, _)| mine(*c))
+                {
+                    let samples = &mut samples[piece.clone()];
+                    delay.process(samples);
+                    for (x, gain) in samples.iter_mut().zip(level.iter()) {
+                        *x *= *gain;
+                    }
+                }
+            }
+        });
+    }
+
+    fn reset(&mut self) {
+        self.envelopes.fill(Envelope::default());
+        self.delays.iter_mut().for_each(Delay::reset);
+        self.cells.reset();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::ChannelLayout;
+
+    /// Settled gain in dB for a constant of `level_dbfs`.
+    fn static_gain_db(params: &CompressorParams, level_dbfs: f64) -> f64 {
+        let spec = Spec::new(48_000, ChannelLayout::STEREO);
+        let mut f = Compressor::new(params);
+        f.prepare(spec, 96_000).unwrap();
+        let x = 10f64.powf(level_dbfs / 20.0) as f32;
+        let mut block = Buffer::from_channels(spec, &[vec![x; 96_000], vec![x / 2.0; 96_000]]);
+        f.process(&mut block);
+        20.0 * f64::from(block.channel(0)[95_999] / x).log10()
+    }
+
+    #[test]
+    fn static_curve_follows_the_formula() {
+        for detector in [Detector::Peak, Detector::Rms] {
+            for (ratio, knee_db) in [(4.0, 0.0), (2.0, 10.0), (100.0, 6.0)] {
+                let params = CompressorParams {
+                    threshold_dbfs: -24.0,
+                    ratio,
+                    knee_db,
+                    detector,
+                    makeup_db: 3.0,
+                    ..Default::default()
+                };
+                for level_dbfs in [-60.0, -30.0, -26.0, -24.0, -21.0, -12.0, 0.0] {
+                    let over: f64 = level_dbfs + 24.0;
+                    let slope = 1.0 / ratio - 1.0;
+                    // Giannoulis et al. 2012, equation 4.
+                    let want_db = 3.0
+                        + if 2.0 * over < -knee_db || (knee_db == 0.0 && over <= 0.0) {
+                            0.0
+                        } else if 2.0 * over.abs() <= knee_db {
+                            slope * (over + knee_db / 2.0).powi(2) / (2.0 * knee_db)
+                        } else {
+                            slope * over
+                        };
+                    let got_db = static_gain_db(&params, level_dbfs);
+                    // log2, exp2 and f32 dB values: 1e-4 dB; the settled RMS adds as much.
+                    assert!((got_db - want_db).abs() < 1e-3, "{ratio} {knee_db} {level_dbfs}: {got_db} {want_db}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn attack_and_release_take_their_times() {
+        let spec = Spec::new(48_000, ChannelLayout::MONO);
+        let params = CompressorParams {
+            threshold_dbfs: -20.0,
+            ratio: 2.0,
+            knee_db: 0.0,
+            detector: Detector::Peak,
+            attack_ms: 10.0,
+            release_ms: 100.0,
+            ..Default::default()
+        };
+        let mut f = Compressor::new(&params);
+        f.prepare(spec, 96_000).unwrap();
+        let mut x = vec![1.0f32; 48_000];
+        x.extend(vec![0.01; 48_000]);
+        let mut block = Buffer::from_channels(spec, &[x]);
+        f.process(&mut block);
+        let y = block.channel(0);
+        // A step of 20 dB over the threshold at 2:1 settles at -10 dB and covers 1 - 1/e of it in the attack time.
+        let at_attack_db = 20.0 * y[480].log10();
+        assert!((at_attack_db + 6.32).abs() < 0.05, "{at_attack_db}");
+        let at_release_db = 20.0 * (y[48_000 + 4_800] / 0.01).log10();
+        assert!((at_release_db + 3.68).abs() < 0.05, "{at_release_db}");
+    }
+
+    #[test]
+    fn lookahead_delays_the_sound_and_not_the_gain() {
+        let spec = Spec::new(48_000, ChannelLayout::MONO);
+        let params = CompressorParams { lookahead_ms: 5.0, attack_ms: 1.0, ..Default::default() };
+        let mut f = Compressor::new(&params);
+        assert_eq!(f.prepare(spec, 1_000).unwrap().latency_frames, 240);
+        let mut block = Buffer::from_channels(spec, &[vec![1.0; 1_000]]);
+        f.process(&mut block);
+        assert!(block.channel(0)[..240].iter().all(|y| *y == 0.0));
+        assert!(block.channel(0)[240] < 0.5, "the onset is already reduced: {}", block.channel(0)[240]);
+    }
+}

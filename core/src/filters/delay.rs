@@ -1,0 +1,55 @@
+//! Delay by whole frames.
+
+/// Delay line of one channel.
+#[derive(Debug, Clone, Default)]
+pub struct Delay {
+    line: Vec<f32>,
+    at: usize,
+}
+
+impl Delay {
+    /// A delay of `frames`, filled with silence. Allocates.
+    pub fn new(frames: usize) -> Self {
+        Self { line: vec![0.0; frames], at: 0 }
+    }
+
+    /// Delays a block in place. Real-time safe.
+    pub fn process(&mut self, mut samples: &mut [f32]) {
+        let length = self.line.len();
+        if length == 0 {
+            return;
+        }
+        while !samples.is_empty() {
+            let count = samples.len().min(length - self.at);
+            let (now, later) = samples.split_at_mut(count);
+            now.swap_with_slice(&mut self.line[self.at..self.at + count]);
+            self.at = (self.at + count) % length;
+            samples = later;
+        }
+    }
+
+    /// Fills with silence.
+    pub fn reset(&mut self) {
+        self.line.fill(0.0);
+        self.at = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_by_its_length_for_any_block() {
+        for length in [0, 1, 5, 64] {
+            for block in [1, 3, 64, 200] {
+                let mut delay = Delay::new(length);
+                let mut x: Vec<f32> = (1..=200).map(|n| n as f32).collect();
+                x.chunks_mut(block).for_each(|b| delay.process(b));
+                for (n, y) in x.iter().enumerate() {
+                    assert_eq!(*y, if n < length { 0.0 } else { (n - length + 1) as f32 });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Low shelf.
+
+use super::params::filter_params;
+use super::sections::{Sections, check_below_nyquist};
+use crate::dsp::biquad::Coefficients;
+
+filter_params! {
+    /// Raises or lowers what lies below a frequency.
+    pub struct LowShelfParams for "low_shelf" in Tone, realtime true {
+        /// Frequency of half the gain in dB.
+        frequency_hz: f64 = 120.0, 10.0 to 90000.0 "Hz";
+        /// Gain of the shelf.
+        gain_db: f64 = 0.0, -40.0 to 40.0 "dB";
+        /// Quality; 0.71 is the steepest without overshoot.
+        q: f64 = 0.71, 0.1 to 2.0 "";
+    }
+}
+
+/// Makes the filter; see [`Sections`].
+pub fn build(params: &LowShelfParams) -> Sections {
+    let p = params.clone();
+    Sections::new(move |rate_hz| {
+        check_below_nyquist("low_shelf.frequency_hz", p.frequency_hz, rate_hz)?;
+        Ok(vec![Coefficients::low_shelf(rate_hz, p.frequency_hz, p.q, p.gain_db)?])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filters::sections::tests::measured_gain_db;
+
+    #[test]
+    fn gain_is_whole_below_half_at_and_none_above() {
+        // 187.5 Hz is 128 periods of the test tone. 1.46 Hz is the lowest; the shelf is within 0.002 dB there.
+        for (freq_hz, want_db) in [(1.5, 6.0), (187.5, 3.0), (20_000.0, 0.0)] {
+            let mut f = build(&LowShelfParams { frequency_hz: 187.5, gain_db: 6.0, q: 0.7071 });
+            let got_db = measured_gain_db(&mut f, freq_hz, 48_000);
+            assert!((got_db - want_db).abs() < 0.005, "{freq_hz}: {got_db}");
+        }
+    }
+}

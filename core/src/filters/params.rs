@@ -1,0 +1,246 @@
+//! Parameters of filters: name, unit, range and default, told once.
+//!
+//! [`filter_params!`] takes one table per filter and makes of it the struct for serde and JSON Schema, its defaults, its
+//! range checks and its entry in the [registry](super::registry), so that the four cannot disagree.
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// What a filter is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    /// Level and channels.
+    Level,
+    /// Tone: equalisers, high-pass, low-pass.
+    Tone,
+    /// Dynamics: compressor, gate, limiter.
+    Dynamics,
+    /// Restoration: noise reduction.
+    Restoration,
+    /// Time and format: trims, fades, resampling, channels.
+    Format,
+}
+
+/// Type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ParamKind {
+    /// A real number.
+    Number,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// One of [`ParamInfo::choices`].
+    Choice,
+    /// A channel layout: `mono`, `stereo`, `5.1`, a count, ...
+    Layout,
+    /// Rows of numbers. JSON only.
+    Matrix,
+}
+
+/// One parameter of a filter, for help and generated user interfaces.
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct ParamInfo {
+    /// Name, ending in the unit.
+    pub name: &'static str,
+    /// Type.
+    pub kind: ParamKind,
+    /// Unit for display; empty when there is none.
+    pub unit: &'static str,
+    /// Smallest allowed value of numbers.
+    pub min: Option<f64>,
+    /// Largest allowed value of numbers.
+    pub max: Option<f64>,
+    /// Allowed values of choices.
+    pub choices: &'static [&'static str],
+    /// Value when it is not given.
+    pub default: serde_json::Value,
+    /// What it does, in a sentence.
+    pub summary: String,
+}
+
+/// A type that a parameter may have.
+pub trait ParamValue {
+    /// Type for display.
+    const KIND: ParamKind;
+    /// Allowed values of choices.
+    const CHOICES: &'static [&'static str] = &[];
+
+    /// The value to hold against the range; none when there is no number.
+    fn number(&self) -> Option<f64> {
+        None
+    }
+}
+
+impl ParamValue for f64 {
+    const KIND: ParamKind = ParamKind::Number;
+    fn number(&self) -> Option<f64> {
+        Some(*self)
+    }
+}
+impl ParamValue for u32 {
+    const KIND: ParamKind = ParamKind::Integer;
+    fn number(&self) -> Option<f64> {
+        Some(f64::from(*self))
+    }
+}
+impl ParamValue for bool {
+    const KIND: ParamKind = ParamKind::Boolean;
+}
+impl ParamValue for crate::audio::ChannelLayout {
+    const KIND: ParamKind = ParamKind::Layout;
+}
+impl ParamValue for Vec<Vec<f64>> {
+    const KIND: ParamKind = ParamKind::Matrix;
+}
+
+/// What every parameter struct has; implemented by [`filter_params!`].
+pub trait FilterParams: Default + Serialize {
+    /// Name of the filter in recipes.
+    const NAME: &'static str;
+    /// What it is for.
+    const CATEGORY: Category;
+    /// False for filters that are for files only: they may hold back, allocate or change the length.
+    const REALTIME: bool;
+
+    /// What the filter does.
+    fn summary() -> String;
+    /// Its parameters in order.
+    fn parameters() -> Vec<ParamInfo>;
+    /// Checks the parameters against their ranges.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for the first that is outside, NaN included.
+    fn check_ranges(&self) -> Result<()>;
+}
+
+/// Checks one parameter. Used by [`filter_params!`].
+pub(super) fn check<T: ParamValue>(
+    filter: &'static str,
+    name: &'static str,
+    value: &T,
+    min: f64,
+    max: f64,
+    unit: &'static str,
+) -> Result<()> {
+    match value.number() {
+        Some(number) if !(number >= min && number <= max) => {
+            Err(Error::OutOfRange { name: format!("{filter}.{name}"), value: number, min, max, unit })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Joins doc lines to a paragraph.
+pub(super) fn paragraph(lines: &[&str]) -> String {
+    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+}
+
+/// Defines a parameter struct. See the module's documentation; `gain.rs` is the shortest example.
+macro_rules! filter_params {
+    (
+        $(#[doc = $summary:literal])+
+        pub struct $name:ident for $id:literal in $category:ident, realtime $realtime:literal {
+            $(
+                $(#[doc = $doc:literal])+
+                $field:ident : $ty:ty = $default:expr $(, $min:literal to $max:literal $unit:literal)? ;
+            )+
+        }
+    ) => {
+        $(#[doc = $summary])+
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name {
+            $(
+                $(#[doc = $doc])+
+                $(
+                    #[doc = concat!(" ", stringify!($min), " to ", stringify!($max), " ", $unit, ", default ", stringify!($default), ".")]
+                    #[schemars(range(min = $min, max = $max))]
+                )?
+                pub $field: $ty,
+            )+
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default),+ }
+            }
+        }
+
+        impl $crate::filters::params::FilterParams for $name {
+            const NAME: &'static str = $id;
+            const CATEGORY: $crate::filters::params::Category = $crate::filters::params::Category::$category;
+            const REALTIME: bool = $realtime;
+
+            fn summary() -> String {
+                $crate::filters::params::paragraph(&[$($summary),+])
+            }
+
+            fn parameters() -> Vec<$crate::filters::params::ParamInfo> {
+                use $crate::filters::params::{ParamInfo, ParamValue, paragraph};
+                let defaults = serde_json::to_value(Self::default()).unwrap_or_default();
+                vec![$(
+                    #[allow(unused_mut)]
+                    {
+                        let mut info = ParamInfo {
+                            name: stringify!($field),
+                            kind: <$ty as ParamValue>::KIND,
+                            unit: "",
+                            min: None,
+                            max: None,
+                            choices: <$ty as ParamValue>::CHOICES,
+                            default: defaults.get(stringify!($field)).cloned().unwrap_or_default(),
+                            summary: paragraph(&[$($doc),+]),
+                        };
+                        $(
+                            info.unit = $unit;
+                            info.min = Some($min as f64);
+                            info.max = Some($max as f64);
+                        )?
+                        info
+                    }
+                ),+]
+            }
+
+            fn check_ranges(&self) -> $crate::error::Result<()> {
+                $($(
+                    $crate::filters::params::check(
+                        $id, stringify!($field), &self.$field, $min as f64, $max as f64, $unit)?;
+                )?)+
+                Ok(())
+            }
+        }
+    };
+}
+
+/// Defines an enum parameter: variants with their names in recipes; the first is the default.
+macro_rules! filter_choice {
+    (
+        $(#[doc = $summary:literal])+
+        pub enum $name:ident { $first:ident = $first_id:literal : $first_doc:literal, $($variant:ident = $id:literal : $doc:literal),* $(,)? }
+    ) => {
+        $(#[doc = $summary])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        pub enum $name {
+            #[doc = $first_doc]
+            #[default]
+            #[serde(rename = $first_id)]
+            $first,
+            $(
+                #[doc = $doc]
+                #[serde(rename = $id)]
+                $variant,
+            )*
+        }
+
+        impl $crate::filters::params::ParamValue for $name {
+            const KIND: $crate::filters::params::ParamKind = $crate::filters::params::ParamKind::Choice;
+            const CHOICES: &'static [&'static str] = &[$first_id, $($id),*];
+        }
+    };
+}
+
+pub(super) use {filter_choice, filter_params};

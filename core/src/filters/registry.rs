@@ -1,0 +1,106 @@
+//! The list of all filters, for help and generated user interfaces.
+
+use serde::Serialize;
+
+use super::params::{Category, ParamInfo};
+use super::spec;
+use crate::error::{Error, Result};
+
+/// One filter.
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct FilterInfo {
+    /// Name in recipes.
+    pub name: &'static str,
+    /// What it is for.
+    pub category: Category,
+    /// False for filters that are for files only.
+    pub realtime: bool,
+    /// What it does.
+    pub summary: String,
+    /// Parameters in order.
+    pub parameters: Vec<ParamInfo>,
+}
+
+impl FilterInfo {
+    /// The parameter called `name`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] with the closest that exists.
+    pub fn parameter(&self, name: &str) -> Result<&ParamInfo> {
+        self.parameters.iter().find(|p| p.name == name).ok_or_else(|| {
+            let mut error = Error::unknown_name("parameter", name, self.parameters.iter().map(|p| p.name));
+            if let Error::UnknownName { name, what, .. } = &mut error {
+                (*what, *name) = ("filter parameter", format!("{}.{name}", self.name));
+            }
+            error
+        })
+    }
+}
+
+/// All filters.
+pub fn filters() -> Vec<FilterInfo> {
+    spec::all()
+}
+
+/// The filter called `name`.
+///
+/// # Errors
+/// [`Error::UnknownName`] with the closest that exists.
+pub fn find(name: &str) -> Result<FilterInfo> {
+    let all = filters();
+    if !all.iter().any(|f| f.name == name) {
+        return Err(Error::unknown_name("filter", name, all.iter().map(|f| f.name)));
+    }
+    let mut found = all.into_iter().filter(|f| f.name == name);
+    found.next().ok_or_else(|| Error::internal("a filter left the registry"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::FilterSpec;
+    use super::*;
+
+    #[test]
+    fn every_default_is_in_range_and_names_agree_with_serde() {
+        let all = filters();
+        for info in &all {
+            let spec: FilterSpec = serde_json::from_value(serde_json::json!({ "type": info.name })).unwrap();
+            assert_eq!(spec.name(), info.name);
+            spec.validate().unwrap();
+            assert!(info.summary.ends_with('.') && info.summary.len() > 20, "{}", info.name);
+            let json = serde_json::to_value(&spec).unwrap();
+            for p in &info.parameters {
+                assert_eq!(json[p.name], p.default, "{}.{}", info.name, p.name);
+                assert!(p.summary.ends_with('.') || p.summary.ends_with(';'), "{}.{}", info.name, p.name);
+                if let (Some(min), Some(max)) = (p.min, p.max) {
+                    assert!(min < max);
+                    let whole = p.kind == super::super::params::ParamKind::Integer;
+                    for (value, good) in [(min, true), (max, true), (min - 1.0, false), (max + 1.0, false)] {
+                        if whole && value < 0.0 {
+                            continue;
+                        }
+                        let number = if whole { serde_json::json!(value as u64) } else { serde_json::json!(value) };
+                        let spec = FilterSpec::from_json(serde_json::json!({ "type": info.name, p.name: number }));
+                        assert_eq!(spec.is_ok(), good, "{}.{} = {value}", info.name, p.name);
+                    }
+                }
+            }
+        }
+        let mut names: Vec<_> = all.iter().map(|f| f.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all.len());
+    }
+
+    #[test]
+    fn the_schema_names_every_filter_and_every_range() {
+        let schema = serde_json::to_string(&schemars::schema_for!(FilterSpec)).unwrap();
+        for info in filters() {
+            assert!(schema.contains(&format!("\"{}\"", info.name)), "{}", info.name);
+            for p in info.parameters {
+                assert!(schema.contains(&format!("\"{}\"", p.name)), "{}.{}", info.name, p.name);
+            }
+        }
+        assert!(schema.contains("\"minimum\"") && schema.contains("\"maximum\""));
+    }
+}

@@ -1,0 +1,212 @@
+//! Vorbis comments (xiph.org "Ogg Vorbis I format specification: comment field and header specification"), also in FLAC,
+//! Opus and Speex. Chapters: "Chapter Extension" of the Xiph wiki. Pictures: `METADATA_BLOCK_PICTURE`.
+
+use super::bytes::{Cursor, from_base64, to_base64};
+use super::collect::{Collector, normal_mime};
+use super::write::{Serialized, lose, lose_chapter_ends, lose_natives};
+use super::{Loss, Metadata, Picture, cue, fields, flac, text};
+
+/// Reads a comment header without packet signature.
+pub(super) fn parse(data: &[u8], c: &mut Collector) {
+    let mut cur = Cursor::new(data);
+    let mut one = Collector::default();
+    let mut chapters: Vec<(u32, Option<f64>, String)> = Vec::new();
+    let mut covers: Vec<Vec<u8>> = Vec::new();
+    let mut cover_mime = String::new();
+    let Some(vendor) = cur.u32_le().and_then(|n| cur.take(n as usize)) else { return };
+    let count = cur.u32_le().unwrap_or(0);
+    for _ in 0..count {
+        let Some(comment) = cur.u32_le().and_then(|n| cur.take(n as usize)) else { break };
+        let Some(eq) = comment.iter().position(|b| *b == b'=') else { continue };
+        let (name, value) = (text::utf8(&comment[..eq]), &comment[eq + 1..]);
+        let upper = name.to_ascii_uppercase();
+        match upper.as_str() {
+            "METADATA_BLOCK_PICTURE" => {
+                let block = std::str::from_utf8(value).ok().and_then(from_base64);
+                if let Some(picture) = block.as_deref().and_then(flac::parse_picture) {
+                    one.picture(picture);
+                }
+            }
+            "COVERART" => covers.extend(std::str::from_utf8(value).ok().and_then(from_base64)),
+            "COVERARTMIME" => cover_mime = text::utf8(value),
+            _ => {
+                if let Some((number, is_name)) = chapter_name(&upper) {
+                    note_chapter(&mut chapters, number, is_name, &text::utf8(value));
+                } else {
+                    one.add_named(&name, text::utf8(value));
+                }
+            }
+        }
+    }
+    for data in covers {
+        one.picture(Picture { kind: 3, mime: normal_mime(&cover_mime, &data), description: String::new(), data });
+    }
+    for (_, start, title) in chapters {
+        if let Some(start) = start {
+            one.chapter(start, None, title);
+        }
+    }
+    if one.is_missing("encoder") {
+        one.add("encoder", text::utf8(vendor));
+    }
+    if !one.has_chapters()
+        && let Some(sheet) = one.first("cuesheet").map(str::to_owned)
+        && let Ok(sheet) = cue::parse(&sheet)
+    {
+        sheet.chapters().into_iter().for_each(|ch| one.chapter(ch.start_s, ch.end_s, ch.title));
+    }
+    c.merge(one.finish());
+}
+
+/// `CHAPTER001` or `CHAPTER001NAME`: the number, and whether it is a name.
+fn chapter_name(upper: &str) -> Option<(u32, bool)> {
+    let rest = upper.strip_prefix("CHAPTER")?;
+    let digits = rest.strip_suffix("NAME").unwrap_or(rest);
+    (digits.len() >= 2 && digits.len() <= 6).then_some(())?;
+    Some((digits.parse().ok()?, digits.len() != rest.len()))
+}
+
+fn note_chapter(chapters: &mut Vec<(u32, Option<f64>, String)>, number: u32, is_name: bool, value: &str) {
+    // Nearly always the last one: times and names come in pairs.
+    let at = chapters.iter().rev().take(512).position(|c| c.0 == number).map(|i| chapters.len() - 1 - i);
+    let at = at.unwrap_or_else(|| {
+        chapters.push((number, None, String::new()));
+        chapters.len() - 1
+    });
+    if is_name {
+        chapters[at].2 = value.to_owned();
+    } else {
+        chapters[at].1 = parse_time(value);
+    }
+}
+
+/// `HH:MM:SS.mmm`, with any part before the seconds left out.
+fn parse_time(s: &str) -> Option<f64> {
+    let mut seconds = 0.0;
+    for part in s.trim().split(':') {
+        let v: f64 = part.trim().parse().ok().filter(|v: &f64| v.is_finite() && *v >= 0.0)?;
+        seconds = seconds * 60.0 + v;
+    }
+    Some(seconds)
+}
+
+/// `HH:MM:SS.mmm`.
+pub(super) fn format_time(seconds: f64) -> String {
+    let ms = (seconds * 1000.0).round().max(0.0) as u64;
+    format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
+}
+
+/// A comment header for FLAC: no packet signature, no framing bit. Pictures are not in it: see
+/// [`flac_pictures`](super::write::flac_pictures). `vendor` names the encoder.
+pub fn vorbis_comment(meta: &Metadata, vendor: &str) -> Serialized {
+    let mut losses = Vec::new();
+    lose_natives(meta, "a Vorbis comment", &mut losses, |_| false);
+    Serialized { bytes: comments(meta, vendor, false, &mut losses), losses }
+}
+
+/// A comment header for Ogg, with the pictures as base64. No packet signature, no framing bit.
+pub fn vorbis_comment_with_pictures(meta: &Metadata, vendor: &str) -> Serialized {
+    let mut losses = Vec::new();
+    lose_natives(meta, "a Vorbis comment", &mut losses, |_| false);
+    Serialized { bytes: comments(meta, vendor, true, &mut losses), losses }
+}
+
+/// The header itself; native items are left to the caller.
+pub(super) fn comments(meta: &Metadata, vendor: &str, with_pictures: bool, losses: &mut Vec<Loss>) -> Vec<u8> {
+    let mut list: Vec<String> = Vec::new();
+    for field in &meta.fields {
+        let name = match fields::by_key(&field.key) {
+            Some(def) => def.vorbis.to_owned(),
+            None => legal_name(&field.key, losses),
+        };
+        list.extend(field.values.iter().map(|v| format!("{name}={v}")));
+    }
+    if meta.chapters.len() > 1000 {
+        lose(losses, "chapter", "Vorbis chapters have three digits: only the first 1000 are kept");
+    }
+    let kept = &meta.chapters[..meta.chapters.len().min(1000)];
+    for (i, chapter) in kept.iter().enumerate() {
+        list.push(format!("CHAPTER{i:03}={}", format_time(chapter.start_s)));
+        list.push(format!("CHAPTER{i:03}NAME={}", chapter.title));
+    }
+    lose_chapter_ends(kept, "Vorbis", losses);
+    if with_pictures {
+        let blocks = meta.pictures.iter().map(flac::picture_block);
+        list.extend(blocks.map(|b| format!("METADATA_BLOCK_PICTURE={}", to_base64(&b))));
+    }
+    let mut out = Vec::new();
+    out.extend((vendor.len() as u32).to_le_bytes());
+    out.extend(vendor.bytes());
+    out.extend((list.len() as u32).to_le_bytes());
+    for comment in list {
+        out.extend((comment.len() as u32).to_le_bytes());
+        out.extend(comment.bytes());
+    }
+    out
+}
+
+/// Names are ASCII 0x20 to 0x7D without `=`.
+fn legal_name(key: &str, losses: &mut Vec<Loss>) -> String {
+    let legal = |c: char| matches!(c, ' '..='}') && c != '=';
+    let taken = chapter_name(&key.to_ascii_uppercase()).is_some() || key.is_empty();
+    if key.chars().all(legal) && !taken {
+        return key.to_owned();
+    }
+    let mut name: String = key.chars().map(|c| if legal(c) { c } else { '_' }).collect();
+    if taken {
+        name.push('_');
+    }
+    lose(losses, key, format!("a Vorbis comment cannot have this name; kept as {name}"));
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Chapter, Field};
+    use super::*;
+
+    #[test]
+    fn fields_chapters_and_pictures_come_back() {
+        let field = |key: &str, values: &[&str]| Field {
+            key: key.into(),
+            values: values.iter().map(|v| (*v).to_owned()).collect(),
+        };
+        let meta = Metadata {
+            fields: vec![
+                field("title", &["a=b"]),
+                field("artist", &["A", "B"]),
+                field("album_artist", &["C"]),
+                field("own", &["x"]),
+            ],
+            pictures: vec![Picture {
+                kind: 4,
+                mime: "image/png".into(),
+                description: "back".into(),
+                data: vec![1, 2, 3],
+            }],
+            chapters: vec![Chapter { start_s: 3723.25, end_s: None, title: "Eins".into() }],
+            native: vec![],
+        };
+        let out = vorbis_comment_with_pictures(&meta, "vendor");
+        assert_eq!(out.losses, []);
+        let mut c = Collector::default();
+        parse(&out.bytes, &mut c);
+        let mut back = c.finish();
+        assert_eq!(back.fields.pop(), Some(field("encoder", &["vendor"])));
+        assert_eq!(back, meta);
+    }
+
+    #[test]
+    fn illegal_names_are_changed_and_listed_and_counts_lie() {
+        let meta =
+            Metadata { fields: vec![Field { key: "schön=".into(), values: vec!["x".into()] }], ..Metadata::default() };
+        let out = vorbis_comment(&meta, "");
+        assert_eq!(out.losses[0].field, "schön=");
+        assert!(out.bytes.ends_with(b"sch_n_=x"));
+        let mut c = Collector::default();
+        parse(b"\0\0\0\0\xFF\xFF\xFF\xFF\x03\0\0\0a=b\xFF\xFF\xFF\x7F", &mut c);
+        assert_eq!(c.first("a"), Some("b"));
+        assert_eq!(format_time(3723.25), "01:02:03.250");
+        assert_eq!(parse_time("01:02:03.250"), Some(3723.25));
+    }
+}
