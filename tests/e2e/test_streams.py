@@ -104,7 +104,13 @@ def test_completions_for_every_shell():
         assert b"puresound" in puresound("completions", shell).out
 
 
+@pytest.mark.parametrize("name", ["recipe", "preset", "plan", "report", "probe"])
+def test_the_schemas_are_fresh(name):
+    fresh = puresound("schema", name).out.decode()
+    assert (ROOT / "configs" / "schema" / f"{name}.json").read_text() == fresh, "run tests/update-generated"
+
+
 @pytest.mark.parametrize("name", ["presets", "filters"])
 def test_the_generated_documents_are_fresh(name):
     fresh = puresound(name, "--markdown").out.decode()
-    assert (ROOT / "docs" / f"{name}.md").read_text() == fresh, f"run tests/update-generated"
+    assert (ROOT / "docs" / f"{name}.md").read_text() == fresh, "run tests/update-generated"

@@ -20,6 +20,7 @@ mod process;
 mod progress;
 mod report;
 mod resample;
+mod schema;
 mod signals;
 mod stdio;
 mod tags;
@@ -61,6 +62,7 @@ enum Command {
     Filters(filters::Args),
     Plan(plan::Args),
     Batch(batch::Args),
+    Schema(schema::Args),
     Completions(completions::Args),
 }
 
@@ -90,6 +92,7 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Filters(args) => filters::run(context, &args),
         Command::Plan(args) => plan::run(context, &args),
         Command::Batch(args) => batch::run(context, &args),
+        Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args),
     }
 }
