@@ -1,2 +1,127 @@
-//! puresound
-fn main() {}
+//! `puresound`: the reference command line of Pure Sound.
+//!
+//! It turns arguments into calls of [`pure_sound::Engine`] and results into text or JSON; there is no signal processing
+//! here. One file per subcommand; `context`, `job`, `console` and `failure` hold what they share.
+
+mod batch;
+mod completions;
+mod console;
+mod context;
+mod convert;
+mod decode;
+mod failure;
+mod filters;
+mod job;
+mod loudness;
+mod plan;
+mod presets;
+mod probe;
+mod process;
+mod progress;
+mod report;
+mod resample;
+mod schema;
+mod signals;
+mod stdio;
+mod tags;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use context::{Context, GlobalArgs};
+use failure::Failure;
+
+/// Clean, level, measure and encode audio, with proof of what was done.
+///
+/// `-` stands for standard input or output. Reports go to standard output, progress and errors to standard error.
+///
+/// Exit codes: 0 done; 1 done, but some files of many failed or, with --strict, a target was missed; 2 wrong usage;
+/// 3 the input is not audio, damaged or empty; 4 not supported; 5 a value out of range or an unknown name; 6 a limit was
+/// reached; 7 reading or writing failed, not found, not allowed; 8 conflict, such as output = input; 9 internal error;
+/// 130 cancelled.
+#[derive(Debug, Parser)]
+#[command(name = "puresound", version, propagate_version = true, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Process(process::Args),
+    Convert(convert::Args),
+    Decode(decode::Args),
+    Probe(probe::Args),
+    Tags(tags::Args),
+    Loudness(loudness::Args),
+    Resample(resample::Args),
+    Presets(presets::Args),
+    Filters(filters::Args),
+    Plan(plan::Args),
+    Batch(batch::Args),
+    Schema(schema::Args),
+    Completions(completions::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error),
+    };
+    let context = Context::new(cli.global);
+    let result = signals::install(&context.cancel).and_then(|()| run(&context, cli.command));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&context),
+    }
+}
+
+fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Process(args) => process::run(context, &args),
+        Command::Convert(args) => convert::run(context, &args),
+        Command::Decode(args) => decode::run(context, &args),
+        Command::Probe(args) => probe::run(context, &args),
+        Command::Tags(args) => tags::run(context, &args),
+        Command::Loudness(args) => loudness::run(context, &args),
+        Command::Resample(args) => resample::run(context, &args),
+        Command::Presets(args) => presets::run(context, &args),
+        Command::Filters(args) => filters::run(context, &args),
+        Command::Plan(args) => plan::run(context, &args),
+        Command::Batch(args) => batch::run(context, &args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_argument_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_forms_that_other_programs_call_parse() {
+        for line in [
+            "puresound decode IN OUT.wav",
+            "puresound probe IN --json",
+            "puresound tags IN --json",
+            "puresound tags --json IN",
+            "puresound loudness IN --json",
+            "puresound resample IN OUT.wav --rate 48000",
+            "puresound process IN -o OUT -o OUT2 --preset podcast --filter highpass:cutoff_hz=80 --loudness -16 \
+             --true-peak -1 --rate 48000 --bitrate 96 --json",
+            "puresound batch DIR -o DIR2 --preset podcast --format opus",
+        ] {
+            let words = line.split_whitespace();
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
+}

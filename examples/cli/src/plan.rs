@@ -1,0 +1,87 @@
+//! `puresound plan`: what `process` would do, and why.
+
+use std::path::PathBuf;
+
+use pure_sound::Engine;
+use pure_sound::processing::{Plan, Recipe};
+
+use crate::console;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::job::{ReadArgs, SoundArgs, WriteArgs};
+use crate::report;
+
+/// Tell what 'process' would do and why, from the headers of the input; nothing is written.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// File to read.
+    pub input: PathBuf,
+    /// File that would be written; several are allowed.
+    #[arg(long, short, value_name = "OUT")]
+    pub output: Vec<PathBuf>,
+    #[command(flatten)]
+    pub sound: SoundArgs,
+    #[command(flatten)]
+    pub write: WriteArgs,
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
+
+pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    let engine = context.engine()?;
+    let mut recipe = args.sound.recipe(&engine)?;
+    recipe.read = args.read.options(recipe.read)?;
+    recipe.input.clone_from(&args.input);
+    args.write.apply(&mut recipe, &args.output)?;
+    show(context, &engine, &recipe)
+}
+
+/// Plans and prints.
+pub fn show(context: &Context, engine: &Engine, recipe: &Recipe) -> Result<(), Failure> {
+    if crate::stdio::is_dash(&recipe.input) {
+        return Err(Failure::conflict("a plan needs a file: reading standard input would use it up"));
+    }
+    let plan = engine.plan(recipe)?;
+    if context.is_json() {
+        console::print_json(&plan, context.args.jsonl)?;
+    } else {
+        console::print(&text(recipe, &plan))?;
+    }
+    Ok(())
+}
+
+fn text(recipe: &Recipe, plan: &Plan) -> String {
+    let mut text =
+        format!("{}: {}\n\n", console::clean(&recipe.input.display().to_string()), report::stream_text(&plan.input));
+    let rows: Vec<Vec<String>> = plan
+        .steps
+        .iter()
+        .enumerate()
+        .map(|(i, step)| vec![format!("{:>3}.", i + 1), step.what.clone(), step.why.clone()])
+        .collect();
+    text.push_str(&console::columns(&rows, &[]));
+    text.push('\n');
+    let mut rows = vec![
+        vec!["working format".into(), report::spec_text(plan.working)],
+        vec!["filter delay".into(), format!("{:.1} ms, compensated", plan.latency_s * 1e3)],
+        vec!["samples".into(), if plan.bit_exact { "copied untouched" } else { "processed" }.into()],
+        vec![
+            "spool".into(),
+            match plan.spool_bytes {
+                Some(0) => "none".into(),
+                Some(bytes) => format!(
+                    "{}, of which at most {} in memory",
+                    console::size(bytes),
+                    console::size(plan.spool_memory_bytes)
+                ),
+                None => format!("unknown length; at most {} in memory", console::size(plan.spool_memory_bytes)),
+            },
+        ],
+    ];
+    for output in &plan.outputs {
+        rows.push(vec!["output".into(), console::clean(&output.path.display().to_string())]);
+        rows.push(vec![String::new(), report::encoder_text(&output.encoder)]);
+        rows.extend(output.encoder.notes.iter().map(|note| vec![String::new(), format!("note: {note}")]));
+    }
+    text + &console::columns(&rows, &[])
+}
