@@ -392,7 +392,7 @@ mod tests {
                 assert_eq!(convert(&mut resampler, &channels, block), whole, "{to} in blocks of {block}");
             }
             let mut single = Resampler::new(44_100, to, 1, Quality::Fast).unwrap();
-            assert_eq!(convert(&mut single, &[right.clone()], 3000)[0], whole[1]);
+            assert_eq!(convert(&mut single, std::slice::from_ref(&right), 3000)[0], whole[1]);
         }
     }
 

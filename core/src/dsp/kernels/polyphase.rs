@@ -69,10 +69,11 @@ fn resample_impl<S: Simd, const C: usize>(
     rows: &[f32],
     taps: usize,
     input: [&[f32]; C],
-    out: [&mut [f32]; C],
+    mut out: [&mut [f32]; C],
 ) -> Stepper {
     let (whole, part) = (stepper.step / stepper.phases, stepper.step % stepper.phases);
     let count = out.iter().map(|o| o.len()).min().unwrap_or(0);
+    #[allow(clippy::needless_range_loop)] // several slices are indexed alike
     for n in 0..count {
         let row = &rows[stepper.phase * taps..][..taps];
         let sums = dot_rows(simd, row, input.map(|x| &x[stepper.start..][..taps]));
