@@ -1,6 +1,6 @@
 //! Inner loop of the polyphase resampler: one row of coefficients per output frame.
 
-use fearless_simd::{Level, Simd, dispatch, f32x16, prelude::*};
+use fearless_simd::{Level, Simd, dispatch, f32x4, f32x16, prelude::*};
 
 use super::{LANES, fold, level};
 
@@ -62,6 +62,7 @@ fn resample_at<const C: usize>(
     dispatch!(level, simd => resample_impl(simd, stepper, rows, taps, input, out))
 }
 
+// No closures and no `map` below: their bodies would be compiled without the instruction set of the caller.
 #[inline(always)]
 fn resample_impl<S: Simd, const C: usize>(
     simd: S,
@@ -72,29 +73,83 @@ fn resample_impl<S: Simd, const C: usize>(
     mut out: [&mut [f32]; C],
 ) -> Stepper {
     let (whole, part) = (stepper.step / stepper.phases, stepper.step % stepper.phases);
-    let count = out.iter().map(|o| o.len()).min().unwrap_or(0);
-    #[allow(clippy::needless_range_loop)] // several slices are indexed alike
-    for n in 0..count {
-        let row = &rows[stepper.phase * taps..][..taps];
-        let sums = dot_rows(simd, row, input.map(|x| &x[stepper.start..][..taps]));
+    let mut count = usize::MAX;
+    for o in &out {
+        count = count.min(o.len());
+    }
+    let zero = f32x16::splat(simd, 0.0);
+    let mut n = 0;
+    // Four outputs together, because folding 16 lanes to one costs as much as a third of the products.
+    while n + 4 <= count {
+        let mut sums = [[zero; 4]; C];
+        for j in 0..4 {
+            let row = &rows[stepper.phase * taps..][..taps];
+            let products = dot_rows(simd, row, &input, stepper.start);
+            for c in 0..C {
+                sums[c][j] = products[c];
+            }
+            stepper.advance(whole, part);
+        }
         for c in 0..C {
-            out[c][n] = sums[c];
+            fold4(sums[c]).store_slice(&mut out[c][n..n + 4]);
+        }
+        n += 4;
+    }
+    while n < count {
+        let row = &rows[stepper.phase * taps..][..taps];
+        let products = dot_rows(simd, row, &input, stepper.start);
+        for c in 0..C {
+            out[c][n] = fold(products[c]);
         }
         stepper.advance(whole, part);
+        n += 1;
     }
     stepper
 }
 
+/// Products of one row with the windows of one or two channels, summed in 16 lanes.
 #[inline(always)]
-fn dot_rows<S: Simd, const C: usize>(simd: S, row: &[f32], input: [&[f32]; C]) -> [f32; C] {
+fn dot_rows<S: Simd, const C: usize>(simd: S, row: &[f32], input: &[&[f32]; C], start: usize) -> [f32x16<S>; C] {
     let mut sums = [f32x16::splat(simd, 0.0); C];
-    for (k, coefficients) in row.chunks_exact(LANES).enumerate() {
-        let coefficients = f32x16::from_slice(simd, coefficients);
-        for c in 0..C {
-            sums[c] += coefficients * f32x16::from_slice(simd, &input[c][k * LANES..][..LANES]);
+    if C == 2 {
+        // Written out, so that the sums stay in registers.
+        let (mut l, mut r) = (sums[0], sums[0]);
+        let left = input[0][start..][..row.len()].chunks_exact(LANES);
+        let right = input[C - 1][start..][..row.len()].chunks_exact(LANES);
+        for ((coefficients, x), y) in row.chunks_exact(LANES).zip(left).zip(right) {
+            let coefficients = f32x16::from_slice(simd, coefficients);
+            l += coefficients * f32x16::from_slice(simd, x);
+            r += coefficients * f32x16::from_slice(simd, y);
         }
+        sums[0] = l;
+        sums[C - 1] = r;
+        return sums;
     }
-    sums.map(fold)
+    for c in 0..C {
+        let mut sum = sums[c];
+        let window = input[c][start..][..row.len()].chunks_exact(LANES);
+        for (coefficients, x) in row.chunks_exact(LANES).zip(window) {
+            sum += f32x16::from_slice(simd, coefficients) * f32x16::from_slice(simd, x);
+        }
+        sums[c] = sum;
+    }
+    sums
+}
+
+/// [`fold`] of four vectors at once: the same additions in the same order.
+#[inline(always)]
+fn fold4<S: Simd>(sums: [f32x16<S>; 4]) -> f32x4<S> {
+    let [a, b, c, d] = [quarter(sums[0]), quarter(sums[1]), quarter(sums[2]), quarter(sums[3])];
+    let ac = a.zip_low(c) + a.zip_high(c); // a0+a2, c0+c2, a1+a3, c1+c3
+    let bd = b.zip_low(d) + b.zip_high(d);
+    ac.zip_low(bd) + ac.zip_high(bd)
+}
+
+#[inline(always)]
+fn quarter<S: Simd>(v: f32x16<S>) -> f32x4<S> {
+    let (low, high) = v.split();
+    let (low, high) = (low + high).split();
+    low + high
 }
 
 /// Evaluates one row of coefficients between tabulated ones: `out[k] = ((c3 f + c2) f + c1) f + c0`, with the four
@@ -113,9 +168,13 @@ fn interpolate_rows_impl<S: Simd>(simd: S, cubic: &[f32], f: f32, out: &mut [f32
     let (c0, rest) = cubic.split_at(taps);
     let (c1, rest) = rest.split_at(taps);
     let (c2, c3) = rest.split_at(taps);
-    for (k, to) in out.chunks_exact_mut(LANES).enumerate() {
-        let at = |c: &[f32]| f32x16::from_slice(simd, &c[k * LANES..][..LANES]);
-        (((at(c3) * f + at(c2)) * f + at(c1)) * f + at(c0)).store_slice(to);
+    let parts = c0.chunks_exact(LANES).zip(c1.chunks_exact(LANES));
+    let parts = parts.zip(c2.chunks_exact(LANES).zip(c3.chunks_exact(LANES)));
+    for (to, ((p0, p1), (p2, p3))) in out.chunks_exact_mut(LANES).zip(parts) {
+        let mut sum = f32x16::from_slice(simd, p3) * f + f32x16::from_slice(simd, p2);
+        sum = sum * f + f32x16::from_slice(simd, p1);
+        sum = sum * f + f32x16::from_slice(simd, p0);
+        sum.store_slice(to);
     }
 }
 
