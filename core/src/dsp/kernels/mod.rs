@@ -15,7 +15,7 @@ pub use basic::{dot, peak, sum_of_squares};
 pub(crate) use interpolate::bessel_i0;
 pub use interpolate::{INTERPOLATOR_TAPS, Interpolator};
 pub use k_weight::{KCoefficients, KState, k_weight};
-pub use polyphase::{Stepper, interpolate_rows, resample, resample2};
+pub use polyphase::{PhaseBlock, interpolate_rows};
 
 use std::sync::OnceLock;
 
