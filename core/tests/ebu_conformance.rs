@@ -4,6 +4,8 @@
 //! Signals are synthesised from their definitions, tolerances are those of the tables. Not here, because they are
 //! recordings that cannot be synthesised: Tech 3341 cases 7 and 8, Tech 3342 cases 5 and 6.
 
+#![allow(clippy::unwrap_used)] // clippy sees only #[test] functions as tests, not their helpers
+
 use std::f64::consts::PI;
 
 use pure_sound::audio::{Buffer, ChannelLayout, Spec};

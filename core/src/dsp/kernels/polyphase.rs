@@ -128,7 +128,7 @@ impl PhaseBlock {
 
 // No closures and no `map` below: their bodies would be compiled without the instruction set of the caller.
 #[inline(always)]
-fn run_impl<S: Simd, const C: usize>(simd: S, block: &PhaseBlock, scratch: &[f32], mut output: [&mut [f32]; C]) {
+fn run_impl<S: Simd, const C: usize>(simd: S, block: &PhaseBlock, scratch: &[f32], output: [&mut [f32]; C]) {
     let width = S::f32s::LEN;
     let zero = S::f32s::splat(simd, 0.0);
     let (rows, _) = scratch.as_chunks::<LANES>();
