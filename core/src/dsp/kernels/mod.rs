@@ -6,12 +6,14 @@
 //! ties vector types to proof that the CPU has them.
 
 mod basic;
+mod cascade;
 mod interpolate;
 mod k_weight;
 mod polyphase;
 pub mod scalar;
 
 pub use basic::{dot, peak, sum_of_squares};
+pub use cascade::{MAX_SECTIONS, cascade2};
 pub(crate) use interpolate::bessel_i0;
 pub use interpolate::{INTERPOLATOR_TAPS, Interpolator};
 pub use k_weight::{KCoefficients, KState, k_weight};
