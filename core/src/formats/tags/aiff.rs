@@ -86,11 +86,16 @@ fn comments(data: &[u8], c: &mut Collector) {
     }
 }
 
+/// True for what an ID3 chunk can hold, or will list as lost.
+fn is_id3(kind: &str) -> bool {
+    kind.starts_with("id3:") || kind.starts_with("chapter:")
+}
+
 /// Chunks for AIFF: NAME, AUTH, `(c) ` and ANNO for plain ASCII, and `ID3 ` when these cannot hold everything.
 pub fn aiff_chunks(meta: &Metadata) -> SerializedChunks {
     let mut out = SerializedChunks::default();
     let mut rest = meta.clone();
-    rest.native.retain(|n| n.kind.starts_with("id3:"));
+    rest.native.retain(|n| is_id3(&n.kind));
     rest.fields.retain(|field| {
         let Some((id, _)) = TEXTS.iter().find(|(_, key)| *key == field.key) else { return true };
         let exact = |v: &String| v.is_ascii() && v.trim_end() == v;
@@ -103,7 +108,7 @@ pub fn aiff_chunks(meta: &Metadata) -> SerializedChunks {
     });
     let tag = id3v2::id3v2(&rest);
     out.losses = tag.losses;
-    lose_natives(meta, "AIFF", &mut out.losses, |kind| kind.starts_with("id3:"));
+    lose_natives(meta, "AIFF", &mut out.losses, |kind| is_id3(kind));
     if !tag.bytes.is_empty() {
         out.chunks.push((*b"ID3 ", tag.bytes));
     }

@@ -14,6 +14,8 @@ pub mod cue;
 mod fields;
 mod flac;
 mod genres;
+#[cfg(test)]
+mod hostile;
 mod id3v1;
 mod id3v2;
 mod json;
@@ -23,6 +25,8 @@ mod ogg;
 mod policy;
 mod read;
 mod riff;
+#[cfg(test)]
+mod round_trip;
 mod text;
 mod vorbis;
 pub mod write;

@@ -228,7 +228,7 @@ pub fn riff_chunks_at(meta: &Metadata, rate_hz: Option<u32>) -> SerializedChunks
     }
     rest.pictures.clone_from(&meta.pictures);
     rest.chapters.clone_from(&meta.chapters);
-    rest.native = meta.native.iter().filter(|n| n.kind.starts_with("id3:")).cloned().collect();
+    rest.native = meta.native.iter().filter(|n| is_id3(&n.kind)).cloned().collect();
     let tag = id3v2::id3v2(&rest);
     out.losses = tag.losses;
     if info.len() > 4 {
@@ -247,7 +247,7 @@ pub fn riff_chunks_at(meta: &Metadata, rate_hz: Option<u32>) -> SerializedChunks
     }
     lose_natives(meta, "WAV", &mut out.losses, |kind| {
         let kept = kind.strip_prefix("riff:").is_some_and(|k| KEPT.iter().any(|id| k.as_bytes() == id.as_slice()));
-        matches!(kind, "bext" | "ixml") || kept || kind.starts_with("id3:")
+        matches!(kind, "bext" | "ixml") || kept || is_id3(kind)
     });
     for loss in &mut out.losses {
         if BOUND.iter().any(|id| loss.field.strip_prefix("riff:").is_some_and(|k| k.as_bytes() == id.as_slice())) {
@@ -261,6 +261,11 @@ pub fn riff_chunks_at(meta: &Metadata, rate_hz: Option<u32>) -> SerializedChunks
         cue_points(&meta.chapters, rate, &mut out);
     }
     out
+}
+
+/// True for what an ID3 chunk can hold, or will list as lost.
+fn is_id3(kind: &str) -> bool {
+    kind.starts_with("id3:") || kind.starts_with("chapter:")
 }
 
 fn push_chunk(out: &mut Vec<u8>, id: &[u8], data: &[u8]) {

@@ -10,7 +10,7 @@ use super::{Loss, Metadata, Picture, cue, fields, flac, text};
 pub(super) fn parse(data: &[u8], c: &mut Collector) {
     let mut cur = Cursor::new(data);
     let mut one = Collector::default();
-    let mut chapters: Vec<(u32, Option<f64>, String)> = Vec::new();
+    let mut chapters: Vec<Found> = Vec::new();
     let mut covers: Vec<Vec<u8>> = Vec::new();
     let mut cover_mime = String::new();
     let Some(vendor) = cur.u32_le().and_then(|n| cur.take(n as usize)) else { return };
@@ -30,8 +30,8 @@ pub(super) fn parse(data: &[u8], c: &mut Collector) {
             "COVERART" => covers.extend(std::str::from_utf8(value).ok().and_then(from_base64)),
             "COVERARTMIME" => cover_mime = text::utf8(value),
             _ => {
-                if let Some((number, is_name)) = chapter_name(&upper) {
-                    note_chapter(&mut chapters, number, is_name, &text::utf8(value));
+                if let Some((number, part)) = chapter_name(&upper) {
+                    note_chapter(&mut chapters, number, part, &text::utf8(value));
                 } else {
                     one.add_named(&name, text::utf8(value));
                 }
@@ -41,9 +41,12 @@ pub(super) fn parse(data: &[u8], c: &mut Collector) {
     for data in covers {
         one.picture(Picture { kind: 3, mime: normal_mime(&cover_mime, &data), description: String::new(), data });
     }
-    for (_, start, title) in chapters {
-        if let Some(start) = start {
-            one.chapter(start, None, title);
+    for found in chapters {
+        if let Some(start) = found.start_s {
+            one.chapter(start, None, found.title);
+            if !found.url.is_empty() {
+                one.chapter_url(found.url);
+            }
         }
     }
     if one.is_missing("encoder") {
@@ -58,25 +61,48 @@ pub(super) fn parse(data: &[u8], c: &mut Collector) {
     c.merge(one.finish());
 }
 
-/// `CHAPTER001` or `CHAPTER001NAME`: the number, and whether it is a name.
-fn chapter_name(upper: &str) -> Option<(u32, bool)> {
-    let rest = upper.strip_prefix("CHAPTER")?;
-    let digits = rest.strip_suffix("NAME").unwrap_or(rest);
-    (digits.len() >= 2 && digits.len() <= 6).then_some(())?;
-    Some((digits.parse().ok()?, digits.len() != rest.len()))
+/// A chapter being put together from its comments.
+#[derive(Default)]
+struct Found {
+    number: u32,
+    start_s: Option<f64>,
+    title: String,
+    url: String,
 }
 
-fn note_chapter(chapters: &mut Vec<(u32, Option<f64>, String)>, number: u32, is_name: bool, value: &str) {
-    // Nearly always the last one: times and names come in pairs.
-    let at = chapters.iter().rev().take(512).position(|c| c.0 == number).map(|i| chapters.len() - 1 - i);
+/// What a chapter comment says.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Start,
+    Name,
+    Url,
+}
+
+/// `CHAPTER001`, `CHAPTER001NAME` or `CHAPTER001URL`.
+fn chapter_name(upper: &str) -> Option<(u32, Part)> {
+    let rest = upper.strip_prefix("CHAPTER")?;
+    let (digits, part) = match (rest.strip_suffix("NAME"), rest.strip_suffix("URL")) {
+        (Some(digits), _) => (digits, Part::Name),
+        (_, Some(digits)) => (digits, Part::Url),
+        _ => (rest, Part::Start),
+    };
+    if !(2..=6).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some((digits.parse().ok()?, part))
+}
+
+fn note_chapter(chapters: &mut Vec<Found>, number: u32, part: Part, value: &str) {
+    // Nearly always the last one: the comments of a chapter stand together.
+    let at = chapters.iter().rev().take(512).position(|c| c.number == number).map(|i| chapters.len() - 1 - i);
     let at = at.unwrap_or_else(|| {
-        chapters.push((number, None, String::new()));
+        chapters.push(Found { number, ..Found::default() });
         chapters.len() - 1
     });
-    if is_name {
-        chapters[at].2 = value.to_owned();
-    } else {
-        chapters[at].1 = parse_time(value);
+    match part {
+        Part::Start => chapters[at].start_s = parse_time(value),
+        Part::Name => chapters[at].title = value.to_owned(),
+        Part::Url => chapters[at].url = value.to_owned(),
     }
 }
 
@@ -91,7 +117,7 @@ fn parse_time(s: &str) -> Option<f64> {
 }
 
 /// `HH:MM:SS.mmm`.
-pub(super) fn format_time(seconds: f64) -> String {
+fn format_time(seconds: f64) -> String {
     let ms = (seconds * 1000.0).round().max(0.0) as u64;
     format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
 }
@@ -115,19 +141,22 @@ pub fn vorbis_comment_with_pictures(meta: &Metadata, vendor: &str) -> Serialized
 pub(super) fn comments(meta: &Metadata, vendor: &str, with_pictures: bool, losses: &mut Vec<Loss>) -> Vec<u8> {
     let mut list: Vec<String> = Vec::new();
     for field in &meta.fields {
-        let name = match fields::by_key(&field.key) {
-            Some(def) => def.vorbis.to_owned(),
-            None => legal_name(&field.key, losses),
+        let of_chapter = chapter_number(&field.key).filter(|n| *n <= meta.chapters.len().min(MAX_CHAPTERS));
+        let name = match (fields::by_key(&field.key), of_chapter) {
+            (Some(def), _) => def.vorbis.to_owned(),
+            (None, Some(n)) => format!("CHAPTER{n:03}URL"),
+            (None, None) => legal_name(&field.key, losses),
         };
         list.extend(field.values.iter().map(|v| format!("{name}={v}")));
     }
-    if meta.chapters.len() > 1000 {
-        lose(losses, "chapter", "Vorbis chapters have three digits: only the first 1000 are kept");
+    if meta.chapters.len() > MAX_CHAPTERS {
+        lose(losses, "chapter", "Vorbis chapters have three digits: only the first 999 are kept");
     }
-    let kept = &meta.chapters[..meta.chapters.len().min(1000)];
+    let kept = &meta.chapters[..meta.chapters.len().min(MAX_CHAPTERS)];
     for (i, chapter) in kept.iter().enumerate() {
-        list.push(format!("CHAPTER{i:03}={}", format_time(chapter.start_s)));
-        list.push(format!("CHAPTER{i:03}NAME={}", chapter.title));
+        let n = i + 1;
+        list.push(format!("CHAPTER{n:03}={}", format_time(chapter.start_s)));
+        list.push(format!("CHAPTER{n:03}NAME={}", chapter.title));
     }
     lose_chapter_ends(kept, "Vorbis", losses);
     if with_pictures {
@@ -143,6 +172,14 @@ pub(super) fn comments(meta: &Metadata, vendor: &str, with_pictures: bool, losse
         out.extend(comment.bytes());
     }
     out
+}
+
+/// Most chapters: three digits, from 1.
+const MAX_CHAPTERS: usize = 999;
+
+/// N of `chapter_url:N`.
+pub(super) fn chapter_number(key: &str) -> Option<usize> {
+    key.strip_prefix("chapter_url:")?.parse().ok().filter(|n| *n > 0)
 }
 
 /// Names are ASCII 0x20 to 0x7D without `=`.

@@ -51,8 +51,8 @@ pub(super) fn lose_natives(meta: &Metadata, format: &str, losses: &mut Vec<Loss>
     for item in meta.native.iter().filter(|n| !kept(&n.kind)) {
         let reason = match item.kind.as_str() {
             "bext" => format!("{format} has no bext chunk; its texts are carried as fields"),
-            kind if kind.starts_with("id3:CHAP/") => {
-                format!("part of a chapter other than its title, not kept ({} bytes)", item.data.len())
+            kind if kind.starts_with("chapter:") => {
+                format!("{format} chapters cannot hold it ({} bytes)", item.data.len())
             }
             kind if kind.starts_with("id3:CTOC/") => {
                 format!("part of a table of contents, not kept ({} bytes)", item.data.len())
