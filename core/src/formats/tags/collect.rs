@@ -29,11 +29,11 @@ enum Extra {
 }
 
 impl Collector {
-    /// Adds a value to the field `key` (already canonical). Empty values and repeated ones are dropped.
+    /// Adds a value to the field `key` (already canonical). Blank values and repeated ones are dropped.
     pub fn add(&mut self, key: &str, value: impl Into<String>) {
         let mut value: String = value.into();
         value.truncate(value.trim_end_matches('\0').len());
-        if value.is_empty() || key.is_empty() || self.values >= MAX_VALUES {
+        if value.trim().is_empty() || key.is_empty() || self.values >= MAX_VALUES {
             return;
         }
         if value.contains('\0') {
@@ -70,7 +70,6 @@ impl Collector {
 
     /// Adds `3/12` as number and total, anything else as number.
     pub fn add_pair(&mut self, number: &str, total: &str, value: &str) {
-        let value = value.trim();
         match value.split_once('/') {
             Some((n, t)) if (numeric(n) || n.trim().is_empty()) && numeric(t) => {
                 // A total of 0 says that it is not known, and so does a number of 0 beside it.

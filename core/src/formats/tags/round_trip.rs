@@ -246,6 +246,15 @@ fn losses_are_few_and_only_what_formats_cannot_say() {
     }
 }
 
+/// 64 random cases, or as many as the environment says.
+fn cases() -> u32 {
+    std::env::var("PURESOUND_FUZZ_ROUNDS").ok().and_then(|v| v.parse().ok()).unwrap_or(64)
+}
+
+fn values() -> impl Strategy<Value = String> {
+    prop_oneof!["[^\\x00]{1,20}", "[0-9/() .]{1,8}"].prop_filter("blank values say nothing", |v| !v.trim().is_empty())
+}
+
 fn keys() -> impl Strategy<Value = String> {
     let canonical: Vec<&'static str> = super::canonical_keys().filter(|k| *k != "cuesheet").collect();
     prop_oneof![
@@ -257,13 +266,17 @@ fn keys() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn nothing_is_silently_gone_for_random_fields(
-        list in proptest::collection::vec((keys(), proptest::collection::vec("[^\\x00]{1,20}", 1..4)), 0..8),
+        list in proptest::collection::vec((keys(), proptest::collection::vec(values(), 1..4)), 0..8),
     ) {
         let mut source = Metadata::default();
-        for (key, values) in list {
+        for (key, mut values) in list {
+            if matches!(key.as_str(), "track" | "disc" | "movement_number") {
+                // A slash separates the total there, and readers split it off.
+                values.iter_mut().for_each(|v| *v = format!("A{}", v.replace('/', "")));
+            }
             if !source.fields.iter().any(|f| f.key == key) {
                 source.fields.push(Field { key, values });
             }
