@@ -108,7 +108,7 @@ pub fn aiff_chunks(meta: &Metadata) -> SerializedChunks {
     });
     let tag = id3v2::id3v2(&rest);
     out.losses = tag.losses;
-    lose_natives(meta, "AIFF", &mut out.losses, |kind| is_id3(kind));
+    lose_natives(meta, "AIFF", &mut out.losses, is_id3);
     if !tag.bytes.is_empty() {
         out.chunks.push((*b"ID3 ", tag.bytes));
     }
@@ -123,7 +123,7 @@ mod tests {
     fn sample_rates_and_markers() {
         // 44100 Hz as in the AIFF specification's example.
         assert_eq!(extended(&[0x40, 0x0E, 0xAC, 0x44, 0, 0, 0, 0, 0, 0]), 44_100.0);
-        assert_eq!(extended(&[0x7F, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0]).is_finite(), true);
+        assert!(extended(&[0x7F, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0]).is_finite());
         let data = b"\0\x02\0\x01\0\0\0\x64\x03abc\0\x02\0\0\0\xC8\x02ab\0";
         assert_eq!(parse_markers(data), [(100, "abc".to_owned()), (200, "ab".to_owned())]);
         assert_eq!(parse_markers(b"\xFF\xFF\0"), []);

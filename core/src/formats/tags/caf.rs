@@ -34,11 +34,9 @@ fn parse(data: &[u8], c: &mut Collector) {
         }
         let (key, value) = (text::utf8(cur.until_nul()), text::utf8(cur.until_nul()));
         // `key 2`, `key 3`: further values, see `caf_info`.
-        if let Some(rest) = key.strip_prefix("chapter ") {
-            if let Some(chapter) = parse_chapter(rest, &value) {
-                chapters.push(chapter);
-                continue;
-            }
+        if let Some(chapter) = key.strip_prefix("chapter ").and_then(|n| parse_chapter(n, &value)) {
+            chapters.push(chapter);
+            continue;
         }
         if TECHNICAL.contains(&key.as_str()) {
             continue;

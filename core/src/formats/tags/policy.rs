@@ -2,7 +2,7 @@
 
 use super::vorbis::chapter_number;
 use super::write::lose;
-use super::{Field, Loss, Metadata, TagPolicy, bext};
+use super::{Field, Loss, Metadata, TagPolicy, bext, picture_privacy};
 
 /// Fields about persons, places and machines, which [`TagPolicy::StripPrivate`] removes.
 const PRIVATE: &[&str] = &[
@@ -29,7 +29,6 @@ const PRIVATE: &[&str] = &[
     "url_payment",
     "encoding_date",
     "tagging_date",
-    "acoustid_fingerprint",
 ];
 /// Parts of names that say the same.
 const PRIVATE_PARTS: &[&str] = &[
@@ -116,6 +115,12 @@ fn drop_all(source: &Metadata, losses: &mut Vec<Loss>) {
 fn strip_private(source: &Metadata, losses: &mut Vec<Loss>) -> Metadata {
     const REASON: &str = "private, removed by the tag policy";
     let mut out = source.clone();
+    for picture in &mut out.pictures {
+        if let Some(clean) = picture_privacy::strip(&picture.data) {
+            picture.data = clean;
+            lose(losses, "picture", "Exif, XMP and text blocks inside the picture: private, removed by the tag policy");
+        }
+    }
     out.fields.retain(|f| {
         let lower = f.key.to_lowercase();
         let private = PRIVATE.contains(&f.key.as_str()) || PRIVATE_PARTS.iter().any(|p| lower.contains(p));
@@ -127,7 +132,8 @@ fn strip_private(source: &Metadata, losses: &mut Vec<Loss>) -> Metadata {
     // Opaque blocks may tell anything: serial numbers in iXML and bext, addresses in XMP, e-mail in POPM.
     out.native.retain(|n| {
         let harmless = n.kind.starts_with("chapter:")
-            || matches!(n.kind.as_str(), "id3:SYLT" | "id3:MCDI" | "id3:PCNT" | "flac:cuesheet");
+            || n.kind.starts_with("flac:cuesheet")
+            || matches!(n.kind.as_str(), "id3:SYLT" | "id3:MCDI" | "id3:PCNT");
         if !harmless {
             lose(losses, &n.kind, REASON);
         }
@@ -170,7 +176,6 @@ fn drop_stale(out: &mut Metadata, level_changed: bool, losses: &mut Vec<Loss>) {
             "id3:MLLT" | "id3:SEEK" | "id3:ASPI" | "id3:RBUF" | "id3:SIGN" | "id3:AENC" | "id3:ENCR" => {
                 "describes the encoding of the source"
             }
-            "flac:cuesheet" if has_chapters => "carried as chapters",
             _ => return true,
         };
         lose(losses, &n.kind, reason);
@@ -240,9 +245,11 @@ pub fn shift_chapters(meta: &mut Metadata, removed_start_s: f64, new_length_s: f
         item.kind = format!("chapter:{}/{id}", new.unwrap_or(0));
         new.is_some()
     });
-    if removed_start_s != 0.0 {
+    // The last chapter of a cue sheet ends with the audio.
+    let cut = old.iter().filter_map(|c| c.end_s).any(|end| end > new_length_s + removed_start_s + 0.001);
+    if removed_start_s != 0.0 || cut {
         meta.fields.retain(|f| f.key != "cuesheet");
-        meta.native.retain(|n| n.kind != "flac:cuesheet");
+        meta.native.retain(|n| !n.kind.starts_with("flac:cuesheet"));
     }
 }
 

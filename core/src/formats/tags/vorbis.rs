@@ -4,7 +4,7 @@
 use super::bytes::{Cursor, from_base64, to_base64};
 use super::collect::{Collector, normal_mime};
 use super::write::{Serialized, lose, lose_chapter_ends, lose_natives};
-use super::{Loss, Metadata, Picture, cue, fields, flac, text};
+use super::{Field, Loss, Metadata, Picture, cue, fields, flac, text};
 
 /// Reads a comment header without packet signature.
 pub(super) fn parse(data: &[u8], c: &mut Collector) {
@@ -127,6 +127,9 @@ fn format_time(seconds: f64) -> String {
 pub fn vorbis_comment(meta: &Metadata, vendor: &str) -> Serialized {
     let mut losses = Vec::new();
     lose_natives(meta, "a Vorbis comment", &mut losses, |_| false);
+    if meta.pictures.iter().any(flac::is_too_large) {
+        lose(&mut losses, "picture", "larger than a FLAC block can be (16 MiB)");
+    }
     Serialized { bytes: comments(meta, vendor, false, &mut losses), losses }
 }
 
@@ -135,6 +138,40 @@ pub fn vorbis_comment_with_pictures(meta: &Metadata, vendor: &str) -> Serialized
     let mut losses = Vec::new();
     lose_natives(meta, "a Vorbis comment", &mut losses, |_| false);
     Serialized { bytes: comments(meta, vendor, true, &mut losses), losses }
+}
+
+/// As [`vorbis_comment_with_pictures`], for Opus: RFC 7845 section 5.2.1 wants R128 gains (to -23 LUFS, in 1/256 dB)
+/// instead of ReplayGain (to -18 LUFS), so these are converted, and the peaks are left out.
+pub fn opus_comment(meta: &Metadata, vendor: &str) -> Serialized {
+    let mut meta = meta.clone();
+    let mut converted = Vec::new();
+    for (from, to) in [("replaygain_track_gain", "r128_track_gain"), ("replaygain_album_gain", "r128_album_gain")] {
+        let gain = meta.fields.iter().find(|f| f.key == from).and_then(|f| f.values.first()).and_then(|v| gain_db(v));
+        if let Some(gain) = gain
+            && !meta.fields.iter().any(|f| f.key == to)
+        {
+            let q7_8 = ((gain - 5.0) * 256.0).round().clamp(-32_768.0, 32_767.0);
+            meta.fields.push(Field { key: to.into(), values: vec![format!("{q7_8:.0}")] });
+        }
+    }
+    meta.fields.retain(|f| {
+        let replaygain = f.key.starts_with("replaygain_");
+        if replaygain {
+            let reason =
+                if f.key.ends_with("_gain") { "written as R128 gain" } else { "Opus has R128 gains only (RFC 7845)" };
+            lose(&mut converted, &f.key, reason);
+        }
+        !replaygain
+    });
+    let mut out = vorbis_comment_with_pictures(&meta, vendor);
+    out.losses.extend(converted);
+    out
+}
+
+/// The number in `-7.89 dB`.
+fn gain_db(value: &str) -> Option<f64> {
+    let number = value.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    number.parse().ok().filter(|g: &f64| g.abs() < 128.0)
 }
 
 /// The header itself; native items are left to the caller.
@@ -199,7 +236,7 @@ fn legal_name(key: &str, losses: &mut Vec<Loss>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Chapter, Field};
+    use super::super::Chapter;
     use super::*;
 
     #[test]
@@ -231,6 +268,16 @@ mod tests {
         let mut back = c.finish();
         assert_eq!(back.fields.pop(), Some(field("encoder", &["vendor"])));
         assert_eq!(back, meta);
+    }
+
+    #[test]
+    fn opus_gets_r128_gains() {
+        let field = |key: &str, value: &str| Field { key: key.into(), values: vec![value.into()] };
+        let fields = vec![field("replaygain_track_gain", "-2.00 dB"), field("replaygain_track_peak", "0.9")];
+        let out = opus_comment(&Metadata { fields, ..Metadata::default() }, "");
+        // -2 dB to -18 LUFS is -7 dB to -23 LUFS; times 256.
+        assert!(out.bytes.ends_with(b"R128_TRACK_GAIN=-1792"));
+        assert_eq!(out.losses.len(), 2);
     }
 
     #[test]

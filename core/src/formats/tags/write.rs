@@ -4,7 +4,8 @@
 //! |---|---|
 //! | MP3, ADTS | [`id3v2`] in front |
 //! | FLAC | [`vorbis_comment`] and [`flac_pictures`], or [`flac_blocks`] for everything |
-//! | Ogg Opus, Ogg Vorbis | [`vorbis_comment_with_pictures`] |
+//! | Ogg Vorbis | [`vorbis_comment_with_pictures`] |
+//! | Ogg Opus | [`opus_comment`], the same with R128 gains |
 //! | M4A | [`ilst`] inside `moov.udta` |
 //! | WAV, RF64, W64 | [`riff_chunks`], or [`riff_chunks_at`] with cue points |
 //! | AIFF | [`aiff_chunks`] |
@@ -16,7 +17,7 @@ pub use super::flac::{FlacBlocks, flac_blocks, flac_pictures};
 pub use super::id3v2::id3v2;
 pub use super::mp4::ilst;
 pub use super::riff::{riff_chunks, riff_chunks_at};
-pub use super::vorbis::{vorbis_comment, vorbis_comment_with_pictures};
+pub use super::vorbis::{opus_comment, vorbis_comment, vorbis_comment_with_pictures};
 
 use super::{Chapter, Loss, Metadata};
 

@@ -83,10 +83,9 @@ pub(super) fn for_each_frame(mut body: &[u8], version: u8, unsynced: bool, f: &m
             return;
         }
         let size = frame_size(body, version);
-        let (status, format) = if version == 2 { (0, 0) } else { (body[8], body[9]) };
+        let format = if version == 2 { 0 } else { body[9] };
         let rest = &body[header_len..];
         let raw = &rest[..size.min(rest.len())];
-        let _ = status;
         if let Some(plain) = plain_body(raw, version, format, unsynced)
             && !plain.is_empty()
         {
