@@ -106,6 +106,10 @@ pub fn aiff_chunks(meta: &Metadata) -> SerializedChunks {
         }
         true
     });
+    if !(rest.fields.is_empty() && rest.pictures.is_empty() && rest.chapters.is_empty() && rest.native.is_empty()) {
+        // Many programs read only this tag when there is one: it must not be a torso.
+        rest.fields.clone_from(&meta.fields);
+    }
     let tag = id3v2::id3v2(&rest);
     out.losses = tag.losses;
     lose_natives(meta, "AIFF", &mut out.losses, is_id3);

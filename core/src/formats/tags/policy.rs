@@ -214,7 +214,8 @@ pub fn set_replay_gain(meta: &mut Metadata, integrated_lufs: f64, true_peak_dbtp
 
 /// Moves the chapters for audio from which `removed_start_s` seconds were cut at the start and that is now
 /// `new_length_s` long. Chapters outside are dropped; the one that the new start falls into begins at 0. Cue sheets,
-/// whose times would be wrong, are dropped.
+/// whose times would be wrong, are dropped. The last chapter gets an end, which players want from ID3: so call this with
+/// 0 too.
 pub fn shift_chapters(meta: &mut Metadata, removed_start_s: f64, new_length_s: f64) {
     let old = std::mem::take(&mut meta.chapters);
     // New number of each old chapter, both from 1.
@@ -245,6 +246,9 @@ pub fn shift_chapters(meta: &mut Metadata, removed_start_s: f64, new_length_s: f
         item.kind = format!("chapter:{}/{id}", new.unwrap_or(0));
         new.is_some()
     });
+    if let Some(last) = meta.chapters.last_mut() {
+        last.end_s.get_or_insert(new_length_s.max(last.start_s));
+    }
     // The last chapter of a cue sheet ends with the audio.
     let cut = old.iter().filter_map(|c| c.end_s).any(|end| end > new_length_s + removed_start_s + 0.001);
     if removed_start_s != 0.0 || cut {

@@ -225,6 +225,10 @@ pub fn riff_chunks_at(meta: &Metadata, rate_hz: Option<u32>) -> SerializedChunks
     rest.pictures.clone_from(&meta.pictures);
     rest.chapters.clone_from(&meta.chapters);
     rest.native = meta.native.iter().filter(|n| is_id3(&n.kind)).cloned().collect();
+    if !(rest.fields.is_empty() && rest.pictures.is_empty() && rest.chapters.is_empty() && rest.native.is_empty()) {
+        // Many programs read only this tag when there is one: it must not be a torso.
+        rest.fields = meta.fields.iter().filter(|f| !in_bext(&f.key, &f.values)).cloned().collect();
+    }
     let tag = id3v2::id3v2(&rest);
     out.losses = tag.losses;
     if info.len() > 4 {

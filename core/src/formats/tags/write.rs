@@ -52,6 +52,9 @@ pub(super) fn lose_natives(meta: &Metadata, format: &str, losses: &mut Vec<Loss>
     for item in meta.native.iter().filter(|n| !kept(&n.kind)) {
         let reason = match item.kind.as_str() {
             "bext" => format!("{format} has no bext chunk; its texts are carried as fields"),
+            kind if kind.starts_with("flac:cuesheet") && !meta.chapters.is_empty() => {
+                format!("{format} has no place for a FLAC cue sheet; its tracks are carried as chapters")
+            }
             kind if kind.starts_with("chapter:") => {
                 format!("{format} chapters cannot hold it ({} bytes)", item.data.len())
             }
