@@ -22,6 +22,7 @@ mod json;
 mod matroska;
 mod mp4;
 mod ogg;
+mod picture_privacy;
 mod policy;
 mod read;
 mod riff;
