@@ -1,0 +1,53 @@
+//! Inner loops, compiled for each instruction set and chosen at run time.
+//!
+//! The same input gives the same bits on every CPU: sums run in 16 virtual lanes that are folded in one fixed order,
+//! multiplication and addition round separately (no fused operation), whatever the width of the real registers.
+//! `scalar` holds the definitions in plain Rust; tests compare bit by bit. No `unsafe` is needed: `fearless_simd`
+//! ties vector types to proof that the CPU has them.
+
+mod basic;
+mod interpolate;
+mod k_weight;
+mod polyphase;
+pub mod scalar;
+
+pub use basic::{dot, peak, sum_of_squares};
+pub(crate) use interpolate::bessel_i0;
+pub use interpolate::{INTERPOLATOR_TAPS, Interpolator};
+pub use k_weight::{KCoefficients, KState, k_weight};
+pub use polyphase::{Stepper, interpolate_rows, resample, resample2};
+
+use std::sync::OnceLock;
+
+use fearless_simd::{Level, prelude::*};
+
+/// Number of virtual lanes in every sum.
+pub const LANES: usize = 16;
+
+/// The instruction set of this CPU, detected once.
+pub(crate) fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(Level::new)
+}
+
+/// Folds 16 lanes to one in the order that `scalar::fold` defines: halves onto each other.
+#[inline(always)]
+pub(crate) fn fold<S: Simd>(v: fearless_simd::f32x16<S>) -> f32 {
+    let (low, high) = v.split();
+    let (low, high) = (low + high).split();
+    let four = low + high;
+    (four[0] + four[2]) + (four[1] + four[3])
+}
+
+/// Runs a kernel at each instruction set of this machine, for tests.
+#[cfg(test)]
+pub(crate) fn levels() -> Vec<Level> {
+    let mut levels = vec![level(), Level::baseline()];
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    {
+        levels.extend(level().as_sse2().map(Level::Sse2));
+        levels.extend(level().as_sse4_2().map(Level::Sse4_2));
+        levels.extend(level().as_avx2().map(Level::Avx2));
+    }
+    levels
+}
