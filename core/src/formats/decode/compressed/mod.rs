@@ -16,6 +16,7 @@ mod mpeg;
 mod mpeg_codec;
 mod mpeg_free;
 mod mpeg_header;
+mod ogg;
 mod opus;
 mod pcm;
 mod reader;
@@ -50,6 +51,9 @@ fn open_reader(mut bytes: Bytes, options: &ReadOptions) -> Result<CompressedRead
     let head = bytes.window(0, 64)?.to_vec();
     if mp4::looks_like_mp4(&head) {
         return open_mp4(bytes, options);
+    }
+    if head.starts_with(b"OggS") {
+        return open_ogg(bytes, options);
     }
     if let Some(framer) = adts::AdtsFramer::open(&mut bytes)? {
         return open_adts(bytes, framer);
@@ -205,4 +209,16 @@ fn open_mp4(mut bytes: Bytes, options: &ReadOptions) -> Result<CompressedReader>
     info.duration = Some(Duration { frames: end.saturating_sub(delay), exact: true });
     info.bit_rate_kbps = kbps(framer.table.total_bytes(), total, rate);
     Ok(CompressedReader::new(bytes, Box::new(framer), codec, info).with_stated_frames(Some(total)))
+}
+
+fn open_ogg(mut bytes: Bytes, options: &ReadOptions) -> Result<CompressedReader> {
+    let mut framer = ogg::OggFramer::open(&mut bytes, options.track)?;
+    let codec = make_codec(&mut bytes, &mut framer)?;
+    let mut info = basic_info(Container::Ogg, &*codec);
+    info.delay_frames = framer.pre_skip();
+    if let Some(frames) = framer.total_frames(&mut bytes)? {
+        info.duration = Some(Duration { frames, exact: true });
+        info.bit_rate_kbps = kbps(bytes.len(), frames, info.spec.rate_hz);
+    }
+    Ok(CompressedReader::new(bytes, Box::new(framer), codec, info))
 }
