@@ -29,6 +29,13 @@ pub(super) struct AacPlan {
     codec: Codec,
 }
 
+impl AacPlan {
+    /// Rate of the decoded audio in Hz.
+    pub fn rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
+}
+
 /// How many packets a trial needs: parametric stereo may start after the first SBR header, some frames in.
 pub(super) const TRIAL_PACKETS: usize = 24;
 

@@ -100,6 +100,11 @@ impl AacConfig {
         Some(vec![(word >> 8) as u8, word as u8])
     }
 
+    /// Index of a sampling frequency.
+    pub fn rate_index(rate_hz: u32) -> Option<u32> {
+        RATES_HZ.iter().position(|r| *r == rate_hz).map(|i| i as u32)
+    }
+
     /// Name of the object type for messages.
     pub fn name(&self) -> String {
         let name = match self.object_type {
