@@ -54,7 +54,8 @@ impl LatmFramer {
             {
                 (at, seen) = (at + n as u64, seen + 1);
             }
-            if seen < 2 || seen < 3 && at < end {
+            // A stream of fewer elements must be the whole input, or a header could be a coincidence.
+            if seen < 3 && (seen == 0 || at != end || pos != 0) {
                 continue;
             }
             // A configuration comes with every few elements.

@@ -103,12 +103,7 @@ impl MpegFramer {
         &self.first
     }
 
-    /// Mean bit rate of the audio in kbit/s, when all frames have the same.
-    pub fn constant_kbps(&self) -> Option<f64> {
-        (self.first.kbps > 0).then(|| f64::from(self.first.kbps))
-    }
-
-    /// Bytes per second of the first `count` packets, as (bytes, packets).
+    /// Bytes and number of the first `count` packets.
     pub fn sample_sizes(&self, bytes: &mut Bytes, count: u64) -> Result<(u64, u64)> {
         let (mut at, mut n) = (self.stream.start, 0);
         while n < count {

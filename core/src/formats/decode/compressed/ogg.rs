@@ -63,8 +63,6 @@ struct Link {
     config: CodecConfig,
     counter: Counter,
     serial: u32,
-    /// Where its first page is.
-    start: u64,
     /// Page and packet index at which the audio starts.
     audio: (u64, usize),
     pre_skip: u64,
@@ -524,10 +522,10 @@ fn last_page(bytes: &mut Bytes) -> Result<Option<(u32, u64)>> {
         from = from.saturating_sub(128 << 10);
         let mut pos = from;
         while let Some((at, h)) = find_page(bytes, pos, len)? {
-            if let Some(g) = h.granule {
+            pos = at + h.bytes();
+            if let Some(g) = h.granule.filter(|_| pos <= len) {
                 found = Some((h.serial, g));
             }
-            pos = at + h.bytes();
         }
     }
     Ok(found)
@@ -597,7 +595,7 @@ fn read_link(bytes: &mut Bytes, from: u64, track: Option<u32>) -> Result<Link> {
             Counter::Flac
         }
     };
-    Ok(Link { config, counter, serial, start, audio, pre_skip })
+    Ok(Link { config, counter, serial, audio, pre_skip })
 }
 
 fn codec_of(ident: &[u8]) -> Option<Kind> {
