@@ -134,7 +134,7 @@ fn make_codec(bytes: &mut Bytes, framer: &mut dyn Framer) -> Result<Box<dyn code
         match packets.first() {
             None => return Err(Error::Empty),
             Some(first) if kind == Kind::Mpeg => config.extra = first[..first.len().min(4)].to_vec(),
-            Some(_) => config.aac = Some(aac::plan(&config.extra, &packets)?),
+            Some(_) => config.aac = Some(aac::plan(&mut config.extra, &packets)?),
         }
     }
     build(framer.config(0))

@@ -284,14 +284,14 @@ impl Framer for MpegFramer {
                 continue;
             }
             let next = find_sync(bytes, self.pos + 1, end)?.unwrap_or(end);
-            skipped += next - self.pos;
-            self.pos = next;
+            let step = next - self.pos;
+            (skipped, self.pos) = (skipped + step, next);
             if !self.lost {
                 self.lost = true;
                 damage.note(None, Some(lost_from), "no frame where one should start; searching on");
             }
-            damage.bytes_skipped += skipped;
-            if skipped == 0 || self.pos >= end {
+            damage.bytes_skipped += step;
+            if self.pos >= end {
                 return Ok(false);
             }
         }
