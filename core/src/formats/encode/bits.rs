@@ -1,4 +1,4 @@
-//! Bits to bytes, most significant first, and FLAC's two checksums.
+//! Bits to bytes, most significant first, as FLAC and ALAC have them, and FLAC's two checksums.
 
 /// Appends bits to a vector of bytes.
 #[derive(Debug, Default)]
@@ -65,6 +65,23 @@ impl BitWriter {
         }
     }
 
+    /// Bits so far.
+    pub fn bits(&self) -> u64 {
+        self.bytes.len() as u64 * 8 + u64::from(self.count)
+    }
+
+    /// Appends all bits of `other`.
+    pub fn append(&mut self, other: Self) {
+        let (words, rest) = other.bytes.as_chunks::<4>();
+        for word in words {
+            self.put(u32::from_be_bytes(*word), 32);
+        }
+        for byte in rest {
+            self.put(u32::from(*byte), 8);
+        }
+        self.put((other.held & ((1 << other.count) - 1)) as u32, other.count);
+    }
+
     /// Fills the last byte with zeros and gives all bytes.
     pub fn finish(mut self) -> Vec<u8> {
         while self.count > 0 {
@@ -79,9 +96,7 @@ impl BitWriter {
 
 /// CRC-8, polynomial x^8 + x^2 + x + 1, of a frame header.
 pub(crate) fn crc8(bytes: &[u8]) -> u8 {
-    bytes.iter().fold(0, |crc, b| {
-        (0..8).fold(crc ^ b, |c, _| if c & 0x80 != 0 { (c << 1) ^ 0x07 } else { c << 1 })
-    })
+    bytes.iter().fold(0, |crc, b| (0..8).fold(crc ^ b, |c, _| if c & 0x80 != 0 { (c << 1) ^ 0x07 } else { c << 1 }))
 }
 
 /// Tables for eight bytes at once: `CRC16[n][b]` is the checksum of byte `b` followed by `n` zero bytes.
@@ -162,6 +177,26 @@ mod tests {
         w.put(0xDEAD_BEEF, 32);
         let bytes = w.finish();
         assert_eq!(bytes, [0xAA, 0b1011_1111, 0, 0, 0, 0, 0, 0xEF, 0x56, 0xDF, 0x77, 0x80]);
+    }
+
+    #[test]
+    fn appending_keeps_every_bit() {
+        let mut a = BitWriter::default();
+        let mut b = BitWriter::default();
+        let mut whole = BitWriter::default();
+        for i in 0..100_u32 {
+            let bits = i % 17 + 1;
+            let value = i.wrapping_mul(2_654_435_761) >> (32 - bits);
+            if i < 33 {
+                a.put(value, bits)
+            } else {
+                b.put(value, bits)
+            }
+            whole.put(value, bits);
+        }
+        assert_eq!(a.bits() + b.bits(), whole.bits());
+        a.append(b);
+        assert_eq!(a.finish(), whole.finish());
     }
 
     #[test]
