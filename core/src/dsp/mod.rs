@@ -1,1 +1,3 @@
 //! Building blocks of the filters and meters.
+
+pub mod dither;

@@ -1,15 +1,33 @@
 //! Encoding: [`negotiate`] tells what an encoder needs, [`create`] makes one.
 
+mod aiff;
+mod caf;
+mod flac;
+mod mp3;
+mod negotiate;
+mod ordered;
+mod out;
+mod pcm;
+mod pieces;
 mod settings;
+#[cfg(test)]
+mod testing;
+mod w64;
+mod wav;
 
 use std::io::{Seek, Write};
+use std::sync::Arc;
+
+use rayon::ThreadPool;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use settings::{
-    AlacSettings, BitRate, Dither, FlacSettings, FormatSettings, LossySettings, PcmSample, PcmSettings,
-};
+pub use negotiate::negotiate;
+pub use settings::{AlacSettings, BitRate, FlacSettings, FormatSettings, LossySettings, PcmSample, PcmSettings};
+
+use self::pcm::PcmEncoder;
+pub use crate::dsp::dither::Dither;
 
 use super::SampleFormat;
 use super::tags::{Loss, Metadata};
@@ -76,26 +94,47 @@ pub trait Encoder: Send {
     fn finish(&mut self) -> Result<Encoded>;
 }
 
-/// What an encoder with `settings` needs and will do for a stream of `source` with samples of `format`.
-///
-/// # Errors
-/// [`Error::OutOfRange`], [`Error::InvalidValue`], [`Error::Unsupported`].
-pub fn negotiate(settings: &FormatSettings, source: Spec, format: SampleFormat) -> Result<Negotiated> {
-    let _ = (source, format);
-    Err(Error::unsupported("output format", format!("{settings:?}")))
-}
+/// Names this library in files that ask for the program that made them. Without a version, so that the bytes of a file
+/// change only when its encoder does.
+pub(crate) const VENDOR: &str = "Pure Sound";
 
-/// Makes the encoder that was negotiated. `metadata` is written by it; `frames_hint` is the expected length, where known,
-/// for containers that want it in front.
+/// Makes the encoder that was negotiated, working in the calling thread. See [`create_on`].
 ///
 /// # Errors
-/// [`Error::Unsupported`], [`Error::Io`].
+/// As [`create_on`].
 pub fn create(
     negotiated: &Negotiated,
     sink: Box<dyn Sink>,
     metadata: &Metadata,
     frames_hint: Option<u64>,
 ) -> Result<Box<dyn Encoder>> {
-    let _ = (sink, metadata, frames_hint);
-    Err(Error::unsupported("output format", format!("{:?}", negotiated.settings)))
+    create_on(negotiated, sink, metadata, frames_hint, None)
+}
+
+/// Makes the encoder that was negotiated. `metadata` is written by it; `frames_hint` is the expected length, where known,
+/// for containers that want it in front.
+///
+/// With a `pool`, FLAC, MP3, AAC, ALAC and Opus encode pieces of the stream on its threads while `write` goes on. The
+/// pieces are the same without a pool and for any number of threads, and so are the bytes. At most one piece per thread
+/// and the one being filled are in memory. `write` and `finish` may be called from a thread of the pool.
+///
+/// # Errors
+/// [`Error::Unsupported`], [`Error::Io`]; [`Error::InvalidValue`] for settings that [`negotiate`] did not make.
+pub fn create_on(
+    negotiated: &Negotiated,
+    sink: Box<dyn Sink>,
+    metadata: &Metadata,
+    frames_hint: Option<u64>,
+    pool: Option<Arc<ThreadPool>>,
+) -> Result<Box<dyn Encoder>> {
+    let spec = negotiated.spec;
+    Ok(match &negotiated.settings {
+        FormatSettings::Wav(s) => Box::new(PcmEncoder::new(wav::Wav::new(), spec, s, sink, metadata)?),
+        FormatSettings::W64(s) => Box::new(PcmEncoder::new(w64::W64::default(), spec, s, sink, metadata)?),
+        FormatSettings::Aiff(s) => Box::new(PcmEncoder::new(aiff::Aiff::default(), spec, s, sink, metadata)?),
+        FormatSettings::Caf(s) => Box::new(PcmEncoder::new(caf::Caf::default(), spec, s, sink, metadata)?),
+        FormatSettings::Flac(s) => Box::new(flac::FlacEncoder::new(spec, s, sink, metadata, frames_hint, pool)?),
+        FormatSettings::Mp3(s) => Box::new(mp3::Mp3Encoder::new(spec, s, sink, metadata, pool)?),
+        other => return Err(Error::unsupported("output format", format!("{other:?}"))),
+    })
 }

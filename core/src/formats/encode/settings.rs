@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::dsp::dither::Dither;
+
 /// An output format with its settings. Fields left out take a default that fits the source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "format", rename_all = "snake_case", deny_unknown_fields)]
@@ -88,19 +90,6 @@ pub enum PcmSample {
     S32,
     /// 32-bit floats.
     F32,
-}
-
-/// Noise that is added before bits are dropped, so that the error is noise instead of distortion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Dither {
-    /// None: only when no bits are dropped, or on request.
-    None,
-    /// Triangular, 2 LSB peak to peak, white.
-    #[default]
-    Tpdf,
-    /// Triangular with the error moved to where the ear is least sensitive.
-    Shaped,
 }
 
 /// Settings of PCM containers.

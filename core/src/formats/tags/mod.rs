@@ -1,5 +1,7 @@
 //! Tags, pictures and chapters: one model for all containers, and what was lost on the way.
 
+pub mod write;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
