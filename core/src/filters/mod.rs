@@ -25,6 +25,7 @@ pub mod peak_eq;
 pub mod registry;
 pub mod sections;
 pub mod spec;
+mod text;
 pub mod tilt_eq;
 
 pub use chain::Chain;

@@ -20,6 +20,9 @@ const SOLVED_DB: f64 = 0.01;
 /// Rounds of the search. Each brings the error down by the limiter's slope; 3 are usual.
 const MAX_ROUNDS: usize = 10;
 
+/// Most gain, in dB: what needs more is noise.
+const MAX_GAIN_DB: f64 = 60.0;
+
 /// Peaks this close below the ceiling keep the limiter in the chain, in dB: resampling and rounding may raise them.
 const LIMITER_GUARD_DB: f64 = 0.3;
 
@@ -96,8 +99,12 @@ pub(crate) fn solve(
         let reason = "the input is silent or shorter than the 400 ms that loudness needs".to_owned();
         return Ok(Solution { gain_db: 0.0, ceiling_dbtp: None, level, reason: Some(reason) });
     }
-    let mut solution = Solution { gain_db: wanted - level, ceiling_dbtp: None, level: wanted, reason: None };
+    let mut solution = Solution { gain_db: (wanted - level).min(MAX_GAIN_DB), ceiling_dbtp: None, level: wanted, reason: None };
     if before.true_peak_dbtp + solution.gain_db <= ceiling_dbtp - LIMITER_GUARD_DB {
+        if wanted - level > MAX_GAIN_DB {
+            solution.level = level + MAX_GAIN_DB;
+            solution.reason = Some(format!("it would take more than {MAX_GAIN_DB} dB of gain"));
+        }
         return Ok(solution);
     }
     solution.ceiling_dbtp = Some(ceiling_dbtp);
@@ -117,7 +124,11 @@ pub(crate) fn solve(
             .filter(|slope| slope.is_finite())
             .map_or(1.0, |slope| slope.clamp(0.1, 2.0));
         previous = Some((solution.gain_db, solution.level));
-        solution.gain_db += (missing / slope).clamp(-12.0, 12.0);
+        let next = (solution.gain_db + (missing / slope).clamp(-12.0, 12.0)).min(MAX_GAIN_DB);
+        if next == solution.gain_db {
+            break;
+        }
+        solution.gain_db = next;
     }
     solution.reason = Some(format!(
         "the limiter at {ceiling_dbtp:.1} dBTP holds the level at {:.1}: the peaks are too high for this target",

@@ -24,7 +24,8 @@ fn push_chunk(to: &mut Vec<u8>, id: &[u8; 4], body: &[u8]) {
 
 impl PcmContainer for Caf {
     fn start(&mut self, out: &mut Out, spec: Spec, sample: PcmSample, metadata: &Metadata) -> Result<Vec<Loss>> {
-        self.info = write::caf_info(metadata);
+        let tags = write::caf_info(metadata);
+        self.info = tags.bytes;
         let (channels, bits) = (spec.channels() as u32, u32::from(sample.bits()));
         let mut head = b"caff\0\x01\0\0".to_vec();
         let mut desc = f64::from(spec.rate_hz).to_be_bytes().to_vec();
@@ -46,7 +47,7 @@ impl PcmContainer for Caf {
         // -1: until the end, should the writer be interrupted. Then the edit count.
         head.extend_from_slice(b"data\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0\0\0\0");
         out.write(&head)?;
-        Ok(metadata_losses(metadata))
+        Ok(tags.losses)
     }
 
     fn big_endian(&self) -> bool {
@@ -61,13 +62,4 @@ impl PcmContainer for Caf {
         }
         out.patch(self.data_size_at, &(data_bytes + 4).to_be_bytes())
     }
-}
-
-/// The `info` chunk holds text only.
-fn metadata_losses(metadata: &Metadata) -> Vec<Loss> {
-    let lost = |field: &str| Loss { field: field.into(), reason: "CAF holds text fields only".into() };
-    let pictures = metadata.pictures.iter().map(|_| lost("picture"));
-    let chapters = metadata.chapters.first().map(|_| lost("chapter"));
-    let native = metadata.native.iter().map(|n| lost(&n.kind));
-    pictures.chain(chapters).chain(native).collect()
 }
