@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Subcommand;
 use pure_sound::filters::FilterSpec;
-use pure_sound::filters::registry::{self, FilterInfo, ParamInfo};
+use pure_sound::filters::{FilterInfo, ParamInfo, registry};
 
 use crate::context::Context;
 use crate::failure::Failure;
