@@ -11,6 +11,27 @@ use serde_json::{Value, json};
 use crate::console;
 use crate::context::Context;
 
+/// All exit codes. Stable; docs/user_guide.md has the same table and a test compares.
+pub const EXIT_CODES: &[(u8, &str)] = &[
+    (0, "done"),
+    (1, "done, but some files of many failed, or with --strict a target or check was missed"),
+    (2, "wrong usage"),
+    (3, "the input is not audio, damaged beyond use, or empty"),
+    (4, "not supported"),
+    (5, "a value out of range, or an unknown name"),
+    (6, "a limit was reached"),
+    (7, "reading or writing failed, not found, not allowed, disk full"),
+    (8, "conflict: output = input, output exists, options that contradict each other"),
+    (9, "internal error or a missing resource"),
+    (130, "cancelled"),
+];
+
+/// The table as text for --help.
+pub fn exit_codes_help() -> String {
+    let rows: Vec<_> = EXIT_CODES.iter().map(|(code, text)| vec![format!("  {code}"), (*text).to_owned()]).collect();
+    format!("Exit codes:\n{}", console::columns(&rows, &[]))
+}
+
 /// Some of many files failed, or a target was missed and `--strict` was given.
 pub const EXIT_PARTIAL: u8 = 1;
 /// Arguments that make no sense.
@@ -194,6 +215,25 @@ mod tests {
         ];
         for (error, code) in cases {
             assert_eq!(exit_code(&error), code, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_documented_exit_codes_are_these() {
+        let guide = include_str!("../../../docs/user_guide.md");
+        for (code, text) in EXIT_CODES {
+            assert!(guide.contains(&format!("\n| {code} | {text} |\n")), "{code} in docs/user_guide.md");
+        }
+        let rows = guide.lines().skip_while(|l| *l != "### Exit codes").skip(4).take_while(|l| l.starts_with('|'));
+        assert_eq!(rows.count(), EXIT_CODES.len());
+    }
+
+    #[test]
+    fn the_documented_error_codes_are_those_of_the_library() {
+        let api = include_str!("../../../docs/api.md");
+        for (code, name) in Error::TABLE {
+            let row = api.lines().find(|l| l.starts_with('|') && l.contains(name)).unwrap_or_default();
+            assert!(row.contains(&code.to_string()), "{code} {name} in docs/api.md");
         }
     }
 

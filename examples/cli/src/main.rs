@@ -35,13 +35,8 @@ use failure::Failure;
 /// Clean, level, measure and encode audio, with proof of what was done.
 ///
 /// `-` stands for standard input or output. Reports go to standard output, progress and errors to standard error.
-///
-/// Exit codes: 0 done; 1 done, but some files of many failed or, with --strict, a target was missed; 2 wrong usage;
-/// 3 the input is not audio, damaged or empty; 4 not supported; 5 a value out of range or an unknown name; 6 a limit was
-/// reached; 7 reading or writing failed, not found, not allowed; 8 conflict, such as output = input; 9 internal error;
-/// 130 cancelled.
 #[derive(Debug, Parser)]
-#[command(name = "puresound", version, propagate_version = true, max_term_width = 110)]
+#[command(name = "puresound", version, propagate_version = true, max_term_width = 110, after_long_help = failure::exit_codes_help())]
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,

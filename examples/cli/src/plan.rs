@@ -9,12 +9,12 @@ use crate::console;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::job::{ReadArgs, SoundArgs, WriteArgs};
-use crate::report;
+use crate::{report, stdio};
 
 /// Tell what 'process' would do and why, from the headers of the input; nothing is written.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// File to read.
+    /// File to read; - is standard input.
     pub input: PathBuf,
     /// File that would be written; several are allowed.
     #[arg(long, short, value_name = "OUT")]
@@ -38,14 +38,16 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
 
 /// Plans and prints.
 pub fn show(context: &Context, engine: &Engine, recipe: &Recipe) -> Result<(), Failure> {
-    if crate::stdio::is_dash(&recipe.input) {
-        return Err(Failure::conflict("a plan needs a file: reading standard input would use it up"));
+    let source = stdio::source(&recipe.input)?;
+    let mut recipe = recipe.clone();
+    if stdio::is_dash(&recipe.input) {
+        recipe.input = PathBuf::new();
     }
-    let plan = engine.plan(recipe)?;
+    let plan = engine.plan_source(source, &recipe)?;
     if context.is_json() {
         console::print_json(&plan, context.args.jsonl)?;
     } else {
-        console::print(&text(recipe, &plan))?;
+        console::print(&text(&recipe, &plan))?;
     }
     Ok(())
 }
