@@ -4,6 +4,8 @@ use super::recipe::{LevelTarget, Recipe, Verify};
 use super::report::{Plan, PlannedOutput, Step};
 use crate::audio::Spec;
 use crate::error::{Error, Result};
+use crate::filters::channel_mix::ChannelMixParams;
+use crate::filters::resample::ResampleParams;
 use crate::filters::{FileChain, FilterSpec};
 use crate::formats::encode::{Dither, Negotiated, PcmSample, negotiate};
 use crate::formats::{FormatSettings, SampleFormat, StreamInfo};
@@ -176,8 +178,10 @@ fn push_level_steps(steps: &mut Vec<Step>, recipe: &Recipe, route: Route) {
 
 /// Filters that turn `from` into `to`. Channels are reduced before resampling and added after: less work.
 pub(crate) fn conversions_between(from: Spec, to: Spec) -> Vec<FilterSpec> {
-    let mix = (from.layout != to.layout).then(|| tmp_spec(serde_json::json!({"type":"channel_mix","to":to.layout})));
-    let resample = (from.rate_hz != to.rate_hz).then(|| tmp_spec(serde_json::json!({"type":"resample","rate_hz":to.rate_hz})));
+    let mix = (from.layout != to.layout)
+        .then(|| FilterSpec::ChannelMix(ChannelMixParams { to: to.layout, ..ChannelMixParams::default() }));
+    let resample = (from.rate_hz != to.rate_hz)
+        .then(|| FilterSpec::Resample(ResampleParams { rate_hz: to.rate_hz, ..ResampleParams::default() }));
     if to.channels() <= from.channels() {
         mix.into_iter().chain(resample).collect()
     } else {
@@ -185,14 +189,10 @@ pub(crate) fn conversions_between(from: Spec, to: Spec) -> Vec<FilterSpec> {
     }
 }
 
-fn tmp_spec(v: serde_json::Value) -> FilterSpec {
-    serde_json::from_value(v).unwrap()
-}
-
 fn conversion_reason(recipe: &Recipe, filter: &FilterSpec) -> &'static str {
-    match filter.name() {
-        "resample" if recipe.rate_hz.is_some() => "recipe's rate_hz",
-        "channel_mix" if recipe.layout.is_some() => "recipe's layout",
+    match filter {
+        FilterSpec::Resample(_) if recipe.rate_hz.is_some() => "recipe's rate_hz",
+        FilterSpec::ChannelMix(_) if recipe.layout.is_some() => "recipe's layout",
         _ => "the output format needs it",
     }
 }

@@ -37,8 +37,6 @@ pub use json::to_json;
 pub use policy::{set_replay_gain, shift_chapters, transfer};
 pub use read::read;
 
-pub mod write;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
