@@ -196,7 +196,7 @@ fn an_existing_output_may_be_protected() {
 }
 
 #[test]
-fn silence_and_very_short_inputs_are_told_not_failed() {
+fn silence_is_told_and_very_short_inputs_keep_their_length() {
     let dir = tempfile::tempdir().unwrap();
     for (name, planes) in [("silent", vec![vec![0.0; 100_000]]), ("short", vec![vec![0.25; 3]])] {
         let input = dir.path().join(format!("{name}.wav"));
@@ -204,9 +204,11 @@ fn silence_and_very_short_inputs_are_told_not_failed() {
         let outputs = vec![output(dir.path(), "wav"), output(dir.path(), "opus"), output(dir.path(), "mp3")];
         let report = Engine::new().unwrap().process(&podcast(&input, outputs), &Control::default()).unwrap();
         for done in report.outputs {
-            assert_eq!(done.target_met, Some(false), "{name}");
-            assert!(done.target_reason.is_some_and(|r| r.contains("silent")));
             assert_eq!(done.encoded.frames, planes[0].len() as u64, "{name} {}", done.path.display());
+            if name == "silent" {
+                assert_eq!(done.target_met, Some(false));
+                assert!(done.target_reason.is_some_and(|r| r.contains("silent")));
+            }
         }
     }
 }

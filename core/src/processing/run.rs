@@ -325,11 +325,10 @@ fn output_metadata(recipe: &Recipe, media: &MediaInfo, job: &Job) -> (Metadata, 
     // Filters may change the level as well as a target does.
     let level_changed = recipe.level.is_some() || !recipe.filters.is_empty();
     let (mut metadata, losses) = tags::transfer(&media.metadata, recipe.tags, &overrides, level_changed);
-    if recipe.trim.start_s > 0.0 || recipe.trim.end_s.is_some() {
-        let length = media.stream.duration.map_or(f64::MAX, |d| media.stream.spec.seconds(d.frames));
-        let end = recipe.trim.end_s.unwrap_or(length).min(length);
-        tags::shift_chapters(&mut metadata, recipe.trim.start_s, end - recipe.trim.start_s);
-    }
+    // Without a trim too: the last chapter gets its end.
+    let length = media.stream.duration.map_or(f64::MAX, |d| media.stream.spec.seconds(d.frames));
+    let end = recipe.trim.end_s.unwrap_or(length).min(length);
+    tags::shift_chapters(&mut metadata, recipe.trim.start_s, end - recipe.trim.start_s);
     let had_gain = media.metadata.fields.iter().any(|f| f.key.starts_with("replaygain_") || f.key.starts_with("r128_"));
     if let (Some(LevelTarget::Loudness { integrated_lufs, true_peak_dbtp }), true, Route::Levelled) =
         (recipe.level, had_gain, job.route)

@@ -96,7 +96,7 @@ pub(crate) fn solve(
 ) -> Result<Solution> {
     let level = level_of(target, before);
     if !level.is_finite() {
-        let reason = "the input is silent or shorter than the 400 ms that loudness needs".to_owned();
+        let reason = "the input is silent: no gain gives it a level".to_owned();
         return Ok(Solution { gain_db: 0.0, ceiling_dbtp: None, level, reason: Some(reason) });
     }
     let mut solution = Solution { gain_db: (wanted - level).min(MAX_GAIN_DB), ceiling_dbtp: None, level: wanted, reason: None };

@@ -38,7 +38,8 @@ impl Spool {
     }
 
     /// Bytes in the temporary file.
-    pub fn file_bytes(&self) -> u64 {
+    #[cfg(test)]
+    fn file_bytes(&self) -> u64 {
         self.frames * self.spec.channels() as u64 * 4 - self.memory_bytes
     }
 
