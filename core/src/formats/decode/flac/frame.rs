@@ -333,9 +333,11 @@ fn subframe(reader: &mut Bits<'_>, samples: &mut [i32], depth: u32) -> Result<()
         32..=63 => {
             let order = (kind - 31) as usize;
             warm_up(reader, samples, order, depth)?;
-            let (coefficients, shift) = linear_header(reader, order)?;
+            let (coefficients, precision, shift) = linear_header(reader, order)?;
             residual(reader, samples, order)?;
-            predict::linear(samples, &coefficients[..order], shift);
+            // |sum of products| <= order * 2^(depth + precision - 2)
+            let narrow = depth + precision + order.next_power_of_two().ilog2() <= 32;
+            predict::linear(samples, &coefficients[..order], shift, narrow);
         }
         _ => return Err(FrameError::Invalid("reserved subframe type")),
     }
@@ -366,7 +368,7 @@ fn subframe_33(reader: &mut Bits<'_>, residuals: &mut [i32], out: &mut Vec<i64>)
             let (coefficients, shift) = if kind < 32 {
                 (FIXED[order].to_vec(), 0)
             } else {
-                let (c, shift) = linear_header(reader, order)?;
+                let (c, _, shift) = linear_header(reader, order)?;
                 (c[..order].iter().map(|c| i64::from(*c)).collect(), shift)
             };
             residual(reader, residuals, order)?;
@@ -388,8 +390,8 @@ fn warm_up(reader: &mut Bits<'_>, samples: &mut [i32], order: usize, depth: u32)
     Ok(())
 }
 
-/// Coefficients and the shift.
-fn linear_header(reader: &mut Bits<'_>, order: usize) -> Result<([i32; 32], u32), FrameError> {
+/// Coefficients, their precision in bits, and the shift.
+fn linear_header(reader: &mut Bits<'_>, order: usize) -> Result<([i32; 32], u32, u32), FrameError> {
     let precision = reader.take(4) + 1;
     let shift = reader.take_signed(5);
     if precision == 16 || shift < 0 {
@@ -397,7 +399,7 @@ fn linear_header(reader: &mut Bits<'_>, order: usize) -> Result<([i32; 32], u32)
     }
     let mut coefficients = [0; 32];
     coefficients.iter_mut().take(order).for_each(|c| *c = reader.take_signed(precision));
-    Ok((coefficients, shift as u32))
+    Ok((coefficients, precision, shift as u32))
 }
 
 /// Residuals after the first `order` samples (RFC 9639, 9.2.7).

@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn truncated_binary_codes_cover_their_range() {
         // With max = 4: codes 00, 01 (read backwards: low bits first), 10, then 11 + one bit.
-        let mut b = LsbBits::new(&[0b0_11_10_01_00, 0b1111_1111]);
+        let mut b = LsbBits::new(&[0b1110_0100, 0b1111_1110]);
         assert_eq!([b.code(4), b.code(4), b.code(4), b.code(4)], [0, 1, 2, 3]);
         assert_eq!(b.code(0), 0);
     }
