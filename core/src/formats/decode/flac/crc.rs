@@ -18,7 +18,7 @@ const fn crc8_table() -> [u8; 256] {
 
 /// `table[n][b]`: checksum of byte `b` followed by `n` zero bytes.
 const fn crc16_tables() -> [[u16; 256]; 16] {
-    let mut tables = [[0; 256]; 8];
+    let mut tables = [[0; 256]; 16];
     let mut i = 0;
     while i < 256 {
         let mut c = (i as u16) << 8;
