@@ -196,3 +196,62 @@ impl Seek for SharedMedia {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).seek(to)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::{Codec, Duration};
+
+    /// Two frames of 8-bit mono.
+    fn wav() -> Vec<u8> {
+        let mut f = b"RIFF\x26\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1F\0\0\x40\x1F\0\0\x01\0\x08\0".to_vec();
+        f.extend(b"data\x02\0\0\0\x80\xFF");
+        f
+    }
+
+    #[test]
+    fn probe_tells_the_stream_and_the_size() {
+        let info = probe(wav().into(), &ReadOptions::default()).unwrap();
+        assert_eq!((info.stream.container, info.stream.codec), (Container::Wav, Codec::Pcm));
+        assert_eq!((info.stream.duration, info.bytes), (Some(Duration { frames: 2, exact: true }), Some(46)));
+        assert!(info.damage.is_none());
+    }
+
+    #[test]
+    fn what_is_not_audio_is_named() {
+        let refused = open(b"%PDF-1.4 some text".to_vec().into(), &ReadOptions::default());
+        assert!(matches!(refused, Err(Error::NotAudio { hint: Some(h) }) if h == "a PDF document"));
+        assert!(matches!(open(Vec::new().into(), &ReadOptions::default()), Err(Error::Empty)));
+    }
+
+    /// Takes files that start like a PDF and reads the WAV that follows.
+    struct Prefixed;
+    impl DecoderFactory for Prefixed {
+        fn name(&self) -> &str {
+            "prefixed"
+        }
+        fn sniff(&self, head: &[u8]) -> bool {
+            head.starts_with(b"%PDF")
+        }
+        fn open(&self, mut media: Box<dyn MediaSource>, _: u64, options: &ReadOptions) -> Result<Box<dyn Decoder>> {
+            let mut all = Vec::new();
+            media.read_to_end(&mut all).map_err(|e| Error::io("read", None, e))?;
+            open(all[4..].to_vec().into(), options)
+        }
+    }
+
+    #[test]
+    fn registered_decoders_get_what_the_built_in_ones_refuse() {
+        let file = || [b"%PDF".to_vec(), wav()].concat();
+        let options = ReadOptions::default();
+        let factories: [Arc<dyn DecoderFactory>; 1] = [Arc::new(Prefixed)];
+        let mut decoder = open_with(file().into(), &options, &factories).unwrap();
+        let mut block = IntBuffer::new(decoder.info().spec, 0);
+        assert_eq!(decoder.read_int(&mut block, 9).unwrap(), 2);
+        assert_eq!(block.channel(0), [0, 127 << 24]);
+        // What nobody takes keeps the first error; what is known is not offered.
+        let png = b"\x89PNG\r\n\x1A\n".to_vec();
+        assert!(matches!(open_with(png.into(), &options, &factories), Err(Error::NotAudio { hint: Some(_) })));
+        assert_eq!(open_with(wav().into(), &options, &factories).unwrap().info().container, Container::Wav);
+    }
+}

@@ -282,3 +282,157 @@ fn repair(samples: &mut Buffer) -> u64 {
     }
     repaired
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::ChannelLayout;
+    use crate::formats::{Codec, Container, Duration};
+
+    /// A stream of the numbers 0, 1, 2, ... in packets of 7 frames, with delay and padding.
+    struct Counter {
+        info: StreamInfo,
+        frame: u64,
+        stated: Option<u64>,
+        broken_at: Option<u64>,
+    }
+
+    const TOTAL: u64 = 100;
+
+    fn counter(sample_format: SampleFormat, delay_frames: u64, padding_frames: u64) -> Counter {
+        let info = StreamInfo {
+            container: Container::Other,
+            codec: Codec::Other,
+            spec: Spec::new(1000, ChannelLayout::STEREO),
+            sample_format,
+            duration: Some(Duration { frames: TOTAL - delay_frames - padding_frames, exact: true }),
+            bit_rate_kbps: None,
+            delay_frames,
+            padding_frames,
+        };
+        Counter { info, frame: 0, stated: Some(TOTAL), broken_at: None }
+    }
+
+    impl PacketReader for Counter {
+        fn info(&self) -> &StreamInfo {
+            &self.info
+        }
+
+        fn next_packet(&mut self, packet: &mut Packet, damage: &mut Damage) -> Result<bool> {
+            let count = 7.min(TOTAL - self.frame) as usize;
+            let first = self.frame;
+            self.frame += count as u64;
+            if self.broken_at.is_some_and(|b| (first..self.frame).contains(&b)) {
+                damage.note(Some(first), None, "broken");
+            }
+            match packet {
+                Packet::Float(out) => {
+                    out.reserve(self.info.spec, count);
+                    out.set_frames(count);
+                    out.channels_mut().for_each(|c| (first..).zip(c).for_each(|(i, s)| *s = i as f32));
+                }
+                Packet::Int(out) => {
+                    out.reserve(self.info.spec, count);
+                    out.set_frames(count);
+                    out.channels_mut().for_each(|c| (first..).zip(c).for_each(|(i, s)| *s = (i as i32) << 24));
+                }
+            }
+            Ok(count > 0)
+        }
+
+        fn seek(&mut self, frame: u64) -> Result<u64> {
+            // As a codec with memory: some packets before.
+            self.frame = (frame / 7 * 7).saturating_sub(14);
+            Ok(self.frame)
+        }
+
+        fn stated_frames(&self) -> Option<u64> {
+            self.stated
+        }
+    }
+
+    fn stream(reader: Counter) -> StreamDecoder<Counter> {
+        StreamDecoder::new(reader, &ReadOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn delay_and_padding_are_removed_for_any_block_size() {
+        for size in [1, 2, 7, 13, 64, 1000] {
+            let mut d = stream(counter(SampleFormat::Lossy, 10, 5));
+            let (mut block, mut got) = (Buffer::new(d.info().spec, 0), Vec::new());
+            while d.read(&mut block, size).unwrap() > 0 {
+                assert!(block.frames() == size || got.len() + block.frames() == 85);
+                got.extend_from_slice(block.channel(1));
+            }
+            assert_eq!(got, (10..95).map(|i| i as f32).collect::<Vec<_>>(), "{size}");
+            assert_eq!(d.read(&mut block, size).unwrap(), 0);
+        }
+    }
+
+    #[test]
+    fn seeks_land_on_the_frame_and_beyond_the_end_is_the_end() {
+        let mut d = stream(counter(SampleFormat::Lossy, 10, 5));
+        let mut block = Buffer::new(d.info().spec, 0);
+        for at in [0, 84, 30, 31, 3, 60] {
+            d.seek(at).unwrap();
+            d.read(&mut block, 4).unwrap();
+            assert_eq!(block.channel(0)[0], (at + 10) as f32);
+        }
+        for at in [85, 86, 1000, u64::MAX] {
+            d.seek(at).unwrap();
+            assert_eq!(d.read(&mut block, 4).unwrap(), 0, "{at}");
+        }
+        d.seek(5).unwrap();
+        assert_eq!(d.read(&mut block, 4).unwrap(), 4);
+    }
+
+    #[test]
+    fn integers_are_exact_and_refused_elsewhere() {
+        let mut d = stream(counter(SampleFormat::Int(8), 0, 0));
+        let (mut ints, mut floats) = (IntBuffer::new(d.info().spec, 0), Buffer::new(d.info().spec, 0));
+        assert_eq!(d.read_int(&mut ints, 3).unwrap(), 3);
+        assert_eq!(ints.channel(0), [0, 1 << 24, 2 << 24]);
+        d.read(&mut floats, 2).unwrap();
+        assert_eq!(floats.channel(0), [3.0 / 128.0, 4.0 / 128.0]);
+        let refused = stream(counter(SampleFormat::Lossy, 0, 0)).read_int(&mut ints, 3);
+        assert!(matches!(refused, Err(Error::Unsupported { .. })));
+    }
+
+    #[test]
+    fn strict_reading_stops_at_damage() {
+        let broken = || Counter { broken_at: Some(20), ..counter(SampleFormat::Lossy, 0, 0) };
+        let mut block = Buffer::new(Spec::new(1000, ChannelLayout::STEREO), 0);
+        let mut d = stream(broken());
+        assert_eq!(d.read(&mut block, 200).unwrap(), 100);
+        assert_eq!(d.damage().event_count, 1);
+        let mut d = StreamDecoder::new(broken(), &ReadOptions { strict: true, ..ReadOptions::default() }).unwrap();
+        assert_eq!(d.read(&mut block, 10).unwrap(), 10);
+        assert!(matches!(d.read(&mut block, 200), Err(Error::Malformed { .. })));
+    }
+
+    #[test]
+    fn limits_hold_for_stated_and_for_real_lengths() {
+        let mut options = ReadOptions::default();
+        options.limits.max_seconds = 0.05;
+        let stated = StreamDecoder::new(counter(SampleFormat::Lossy, 0, 0), &options);
+        assert!(matches!(stated, Err(Error::LimitExceeded { limit: "max_seconds", .. })));
+        let mut unknown = counter(SampleFormat::Lossy, 0, 0);
+        (unknown.info.duration, unknown.stated) = (None, None);
+        let mut d = StreamDecoder::new(unknown, &options).unwrap();
+        let mut block = Buffer::new(d.info().spec, 0);
+        assert!(matches!(d.read(&mut block, 100), Err(Error::LimitExceeded { limit: "max_seconds", .. })));
+        options = ReadOptions::default();
+        options.limits.max_channels = 1;
+        assert!(StreamDecoder::new(counter(SampleFormat::Lossy, 0, 0), &options).is_err());
+    }
+
+    #[test]
+    fn what_is_not_a_number_becomes_silence_and_is_counted() {
+        let mut block = Buffer::from_channels(
+            Spec::new(1000, ChannelLayout::MONO),
+            &[vec![f32::NAN, 1.0, f32::INFINITY, -2.0, f32::NEG_INFINITY]],
+        );
+        assert_eq!(repair(&mut block), 3);
+        assert_eq!(block.channel(0), [0.0, 1.0, 0.0, -2.0, 0.0]);
+    }
+}

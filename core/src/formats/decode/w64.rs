@@ -62,3 +62,45 @@ pub(crate) fn open(mut input: Input, options: &ReadOptions) -> Result<Box<dyn De
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::audio::IntBuffer;
+
+    fn chunk(id: &[u8; 4], size: u64, body: &[u8]) -> Vec<u8> {
+        let mut c = [&id[..], &GUID_TAIL, &size.to_le_bytes(), body].concat();
+        c.resize(c.len().next_multiple_of(8), 0);
+        c
+    }
+
+    fn file(data_size: u64) -> Vec<u8> {
+        let fmt = b"\x01\0\x01\0\x40\x1F\0\0\x40\x1F\0\0\x01\0\x08\0";
+        let mut f = [&RIFF_GUID[..], &[0; 8], b"wave", &GUID_TAIL].concat();
+        f.extend(chunk(b"junk", 24 + 3, &[1, 2, 3]));
+        f.extend(chunk(b"fmt ", 24 + 16, fmt));
+        f.extend(chunk(b"data", data_size, &[0x81; 8]));
+        f
+    }
+
+    #[test]
+    fn chunks_are_aligned_and_sizes_checked() {
+        for (size, frames, truncated) in [(24 + 5, 5, false), (0, 8, false), (u64::MAX, 8, false), (1000, 8, true)] {
+            let f = file(size);
+            let len = f.len() as u64;
+            let input = Input::new(Box::new(Cursor::new(f)), len, 0).unwrap();
+            let mut d = open(input, &ReadOptions::default()).unwrap();
+            let mut block = IntBuffer::new(d.info().spec, 0);
+            assert_eq!(d.read_int(&mut block, 100).unwrap(), frames, "{size}");
+            assert_eq!((block.channel(0)[0], d.damage().truncated), (1 << 24, truncated));
+        }
+    }
+
+    #[test]
+    fn a_header_alone_is_an_error() {
+        let input = Input::new(Box::new(Cursor::new(RIFF_GUID.to_vec())), 16, 0).unwrap();
+        assert!(matches!(open(input, &ReadOptions::default()), Err(Error::Malformed { .. })));
+    }
+}

@@ -335,13 +335,9 @@ fn subframe(reader: &mut Bits<'_>, samples: &mut [i32], depth: u32) -> Result<()
             warm_up(reader, samples, order, depth)?;
             let (coefficients, precision, shift) = linear_header(reader, order)?;
             residual(reader, samples, order)?;
-            let coefficients = &coefficients[..order];
-            // |sum| < order * 2^(depth + precision - 2)
-            if depth + precision + order.next_power_of_two().ilog2() <= 32 {
-                predict::linear(samples, coefficients, shift);
-            } else {
-                predict::linear_wide_sum(samples, coefficients, shift);
-            }
+            // |sum of products| <= order * 2^(depth + precision - 2)
+            let narrow = depth + precision + order.next_power_of_two().ilog2() <= 32;
+            predict::linear(samples, &coefficients[..order], shift, narrow);
         }
         _ => return Err(FrameError::Invalid("reserved subframe type")),
     }

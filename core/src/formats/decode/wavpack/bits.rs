@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn truncated_binary_codes_cover_their_range() {
         // With max = 4: codes 00, 01 (read backwards: low bits first), 10, then 11 + one bit.
-        let mut b = LsbBits::new(&[0b0_11_10_01_00, 0b1111_1111]);
+        let mut b = LsbBits::new(&[0b1110_0100, 0b1111_1110]);
         assert_eq!([b.code(4), b.code(4), b.code(4), b.code(4)], [0, 1, 2, 3]);
         assert_eq!(b.code(0), 0);
     }
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn gamma_numbers() {
         // 0; 10 -> 1; 110 + 1 bit -> 2 or 3 (bits are written from the bottom).
-        let mut b = LsbBits::new(&[0b1_011_01_0, 0b1111_1110]);
+        let mut b = LsbBits::new(&[0b1011_010, 0b1111_1110]);
         assert_eq!([b.gamma(), b.gamma(), b.gamma()], [Some(0), Some(1), Some(3)]);
         assert_eq!(LsbBits::new(&[]).gamma(), None);
     }

@@ -74,8 +74,7 @@ impl WavPackReader {
         let mut channels = 0;
         let mut info = (None, None);
         let (mut at, mut first) = (0, None);
-        loop {
-            let Some((byte, header)) = self.header_from(at)? else { break };
+        while let Some((byte, header)) = self.header_from(at)? {
             at = byte + header.bytes;
             if header.samples == 0 || (first.is_none() && !header.is_first()) {
                 continue; // metadata only, or a part of something cut
