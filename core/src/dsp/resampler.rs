@@ -144,14 +144,21 @@ impl Resampler {
         usize::try_from(most).unwrap_or(usize::MAX).saturating_add(rounding)
     }
 
-    /// Converts a block; replaces the content of `output` by what is ready, at first nothing. Real-time safe after
-    /// the first call of each size, when `output` was reserved for [`Resampler::max_output_frames`].
+    /// Converts a block; replaces the content of `output` by what is ready, at first nothing. Channels that are missing
+    /// count as silence. Does not allocate after the first calls of each size, when `output` was reserved for
+    /// [`Resampler::max_output_frames`].
     pub fn process(&mut self, input: &Buffer, output: &mut Buffer) {
-        debug_assert_eq!(input.channel_count(), self.history.len());
-        self.layout = input.spec().layout;
-        self.frames_in += input.frames() as u64;
-        for (history, samples) in self.history.iter_mut().zip(input.channels()) {
-            history.extend_from_slice(samples);
+        if input.channel_count() == self.history.len() {
+            self.layout = input.spec().layout;
+        }
+        let frames = input.frames();
+        self.frames_in += frames as u64;
+        let mut channels = input.channels();
+        for history in &mut self.history {
+            match channels.next() {
+                Some(samples) => history.extend_from_slice(samples),
+                None => history.resize(history.len() + frames, 0.0),
+            }
         }
         self.produce(u64::MAX, output);
     }

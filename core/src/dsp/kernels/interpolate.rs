@@ -169,8 +169,8 @@ fn single(interpolator: &Interpolator, window: &[f32], quarters: bool) -> f32 {
 pub(crate) fn bessel_i0(x: f64) -> f64 {
     let quarter = x * x / 4.0;
     let (mut sum, mut term) = (1.0, 1.0);
-    for k in 1..INVERSE_SQUARES.len() {
-        term *= quarter * INVERSE_SQUARES[k];
+    for inverse in &INVERSE_SQUARES[1..] {
+        term *= quarter * inverse;
         sum += term;
         if term <= 1e-17 * sum {
             break;
