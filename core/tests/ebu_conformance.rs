@@ -345,3 +345,13 @@ fn no_spec_and_no_sample_makes_it_panic() {
     assert!(LoudnessMeter::new(none, MeterOptions::default()).is_err());
     assert!(LoudnessMeter::new(Spec::new(0, ChannelLayout::MONO), MeterOptions::default()).is_err());
 }
+
+#[test]
+fn a_block_of_another_layout_is_no_crash() {
+    let spec = Spec::new(48_000, ChannelLayout::STEREO);
+    let mut meter = LoudnessMeter::new(spec, MeterOptions::default()).unwrap();
+    let tone = segments(48_000, &[(Some(-20.0), 1.0)]);
+    meter.push(&Buffer::from_channels(Spec::new(48_000, ChannelLayout::MONO), std::slice::from_ref(&tone)));
+    meter.push(&Buffer::from_channels(Spec::new(48_000, ChannelLayout::from_count(5)), &vec![tone; 5]));
+    near("peak", meter.summary().sample_peak_dbfs, -20.0, 0.01);
+}

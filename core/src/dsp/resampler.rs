@@ -144,14 +144,21 @@ impl Resampler {
         usize::try_from(most).unwrap_or(usize::MAX).saturating_add(rounding)
     }
 
-    /// Converts a block; replaces the content of `output` by what is ready, at first nothing. Real-time safe after
-    /// the first call of each size, when `output` was reserved for [`Resampler::max_output_frames`].
+    /// Converts a block; replaces the content of `output` by what is ready, at first nothing. Channels that are missing
+    /// count as silence. Does not allocate after the first calls of each size, when `output` was reserved for
+    /// [`Resampler::max_output_frames`].
     pub fn process(&mut self, input: &Buffer, output: &mut Buffer) {
-        debug_assert_eq!(input.channel_count(), self.history.len());
-        self.layout = input.spec().layout;
-        self.frames_in += input.frames() as u64;
-        for (history, samples) in self.history.iter_mut().zip(input.channels()) {
-            history.extend_from_slice(samples);
+        if input.channel_count() == self.history.len() {
+            self.layout = input.spec().layout;
+        }
+        let frames = input.frames();
+        self.frames_in += frames as u64;
+        let mut channels = input.channels();
+        for history in &mut self.history {
+            match channels.next() {
+                Some(samples) => history.extend_from_slice(samples),
+                None => history.resize(history.len() + frames, 0.0),
+            }
         }
         self.produce(u64::MAX, output);
     }
@@ -285,77 +292,63 @@ fn design(phases: usize, step: usize, quality: Quality) -> (usize, Table) {
     let wanted = product / ((1.0 - pass) / 2.0 * scale);
     let taps = (wanted / 16.0).ceil() as usize * 16;
     let pass = 1.0 - 2.0 * product / (taps as f64 * scale); // what the rounding up gives, the pass band gets
-    let prototype = Prototype {
-        half: taps as f64 / 2.0,
-        cutoff: (1.0 + pass) / 2.0 * scale,
-        beta: 0.1102 * (attenuation_db - 8.7),
-        // Exact only for the ideal low-pass; what remains is the ripple of the pass band, below `attenuation_db`.
-        gain: 1.0,
-    };
-    let prototype = Prototype { gain: 1.0 / prototype.sum(), ..prototype };
+    let cutoff = (1.0 + pass) / 2.0 * scale;
+    let beta = 0.1102 * (attenuation_db - 8.7);
     if phases.saturating_mul(taps) <= MAX_TABLE {
+        let prototype = Prototype::new(taps, phases, cutoff, beta);
         let block = PhaseBlock::new(phases, step, taps, |phase, put| {
-            prototype.row(phase as f64 / phases as f64, |k, v| put(k, v as f32));
+            for k in 0..taps {
+                put(k, prototype.at(k, phase as isize) as f32);
+            }
         });
         return (taps, Table::Period(block));
     }
     let intervals = ((CUBIC_ROWS as f64 * scale).ceil() as usize).max(8);
+    let prototype = Prototype::new(taps, intervals, cutoff, beta);
     let mut rows = vec![0.0f32; intervals * 4 * taps];
-    let mut points = vec![[0.0f64; 4]; taps];
-    for interval in 0..intervals {
-        for (i, at) in [-1.0, 0.0, 1.0, 2.0].into_iter().enumerate() {
-            prototype.row((interval as f64 + at) / intervals as f64, |k, v| points[k][i] = v);
-        }
-        let block = &mut rows[interval * 4 * taps..][..4 * taps];
-        for (k, [a, b, c, d]) in points.iter().enumerate() {
+    for (interval, block) in rows.chunks_exact_mut(4 * taps).enumerate() {
+        for k in 0..taps {
             // Lagrange's cubic through the values at -1, 0, 1, 2.
-            block[k] = *b as f32;
+            let [a, b, c, d] = [-1, 0, 1, 2].map(|at| prototype.at(k, interval as isize + at));
+            block[k] = b as f32;
             block[taps + k] = (c - a / 3.0 - b / 2.0 - d / 6.0) as f32;
             block[2 * taps + k] = ((a + c) / 2.0 - b) as f32;
             block[3 * taps + k] = ((d - a) / 6.0 + (b - c) / 2.0) as f32;
         }
     }
-    (
-        taps,
-        Table::Cubic {
-            intervals,
-            rows,
-            position: Position { start: 0, phase: 0, phases: phases as u64, step: step as u64 },
-        },
-    )
+    let position = Position { start: 0, phase: 0, phases: phases as u64, step: step as u64 };
+    (taps, Table::Cubic { intervals, rows, position })
 }
 
-/// The continuous impulse response, time in input frames.
+/// The impulse response at all multiples of a fraction of an input frame. It is symmetric: one half is kept.
 struct Prototype {
-    half: f64,
-    cutoff: f64,
-    beta: f64,
-    gain: f64,
+    per_frame: usize,
+    /// Taps before the one that lies at or just before the output.
+    lead: isize,
+    half: Vec<f64>,
 }
 
 impl Prototype {
-    fn at(&self, t: f64) -> f64 {
-        let x = t / self.half;
-        if x.abs() >= 1.0 {
-            return 0.0;
-        }
-        let angle = PI * self.cutoff * t;
-        let sinc = if angle.abs() < 1e-9 { 1.0 } else { angle.sin() / angle };
-        self.gain * self.cutoff * sinc * bessel_i0(self.beta * (1.0 - x * x).sqrt()) / bessel_i0(self.beta)
+    /// `cutoff` is a fraction of the input's Nyquist frequency.
+    fn new(taps: usize, per_frame: usize, cutoff: f64, beta: f64) -> Self {
+        let count = taps / 2 * per_frame;
+        let value = |m: usize| {
+            let x = m as f64 / count as f64;
+            let angle = PI * cutoff * m as f64 / per_frame as f64;
+            let sinc = if m == 0 { 1.0 } else { angle.sin() / angle };
+            sinc * bessel_i0(beta * (1.0 - x * x).sqrt())
+        };
+        let mut half: Vec<f64> = (0..count).map(value).collect();
+        // Gain 1 at DC, on average over the phases; one by one they differ by less than the ripple.
+        let sum = 2.0 * half.iter().sum::<f64>() - half[0];
+        half.iter_mut().for_each(|v| *v *= per_frame as f64 / sum);
+        Self { per_frame, lead: taps as isize / 2 - 1, half }
     }
 
-    /// Coefficients for the output at `fraction` of a frame behind the centre.
-    fn row(&self, fraction: f64, mut put: impl FnMut(usize, f64)) {
-        let taps = (2.0 * self.half) as usize;
-        for k in 0..taps {
-            put(k, self.at(k as f64 - (self.half - 1.0) - fraction));
-        }
-    }
-
-    fn sum(&self) -> f64 {
-        let mut sum = 0.0;
-        self.row(0.5, |_, v| sum += v);
-        sum
+    /// Coefficient of tap `k` for an output that lies `fraction / per_frame` behind the tap `lead`.
+    fn at(&self, k: usize, fraction: isize) -> f64 {
+        let m = (k as isize - self.lead) * self.per_frame as isize - fraction;
+        self.half.get(m.unsigned_abs()).copied().unwrap_or(0.0)
     }
 }
 

@@ -96,7 +96,7 @@ pub struct Loudness {
     pub frames: u64,
 }
 
-/// Measures a stream of blocks. Any split into blocks gives the same bits; memory grows by 29 kB per hour per list.
+/// Measures a stream of blocks. Any split into blocks gives the same bits; memory grows by 0.3 MB per hour.
 #[derive(Debug, Clone)]
 pub struct LoudnessMeter {
     spec: Spec,
@@ -182,9 +182,9 @@ impl LoudnessMeter {
         self.short_terms.clear();
     }
 
-    /// Adds a block of the meter's channels. Allocates when the lists of block energies grow.
+    /// Adds a block of the meter's channels; channels that are missing count as silence, surplus ones not at all.
+    /// Allocates when the lists of block energies grow.
     pub fn push(&mut self, block: &Buffer) {
-        debug_assert_eq!(block.channel_count(), self.spec.channels());
         if self.options.true_peak {
             for (meter, samples) in self.true_peaks.iter_mut().zip(block.channels()) {
                 meter.push(samples);
@@ -198,15 +198,12 @@ impl LoudnessMeter {
         while start < block.frames() {
             let room = usize::try_from(self.hop_end - self.frames).unwrap_or(usize::MAX);
             let end = start + room.min(block.frames() - start);
-            for (index, state) in self.pairs.iter_mut().enumerate() {
-                let left = &block.channel(2 * index)[start..end];
+            let mut channels = block.channels();
+            for state in &mut self.pairs {
+                let Some(left) = channels.next() else { break };
                 // A last single channel is its own partner; its second sum is not used.
-                let right = if 2 * index + 1 < block.channel_count() {
-                    block.channel(2 * index + 1)
-                } else {
-                    block.channel(2 * index)
-                };
-                kernels::k_weight(&self.coefficients, state, left, &right[start..end]);
+                let right = channels.next().unwrap_or(left);
+                kernels::k_weight(&self.coefficients, state, &left[start..end], &right[start..end]);
             }
             self.frames += (end - start) as u64;
             if self.frames == self.hop_end {

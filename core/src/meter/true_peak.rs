@@ -1,7 +1,7 @@
 //! True peak: the level of the waveform between the samples, ITU-R BS.1770-5 Annex 2.
 //!
 //! Four times oversampling below 96 kHz, two times below 192 kHz, none above, as the Annex allows; at those rates
-//! the points lie 192 kHz apart or closer. The interpolator is [`Interpolator`](crate::dsp::kernels::Interpolator).
+//! the points lie 192 kHz apart or closer. The interpolator is [`Interpolator`].
 
 use crate::dsp::kernels::{self, INTERPOLATOR_TAPS, Interpolator};
 
