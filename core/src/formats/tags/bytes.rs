@@ -63,28 +63,56 @@ pub(super) struct Input<'a> {
     pub len: u64,
     /// Largest single piece, in bytes.
     pub piece_max: u64,
-    /// Bytes that may still be read, over all pieces.
+    /// Bytes that may still be read in large pieces, over all of them.
     budget: u64,
+    /// How often the file may still be sought in.
+    seeks: u32,
+    /// Part of the file around the last small piece, so that a walk over headers does not seek for each.
+    window: Vec<u8>,
+    window_at: u64,
 }
 
-/// Reading one structure header costs at least this much of the budget, so that a chain of empty ones ends.
-const MIN_COST_BYTES: u64 = 32;
+/// Most seeks for one file: a second or so of a disk cache's time. Walking over a day of Matroska clusters needs less.
+const MAX_SEEKS: u32 = 100_000;
+/// Pieces up to this size come through the window.
+const WINDOW_BYTES: u64 = 8 << 10;
 
 impl<'a> Input<'a> {
     pub fn new(media: &'a mut dyn MediaSource, len: u64, limits: &Limits) -> Self {
         // Tags of real files stay far below: the largest are a few 10 MB of pictures.
         let piece_max = limits.max_alloc_bytes.min(128 << 20);
-        Self { media, len, piece_max, budget: piece_max.saturating_mul(2).max(1 << 20) }
+        let budget = piece_max.saturating_mul(2);
+        Self { media, len, piece_max, budget, seeks: MAX_SEEKS, window: Vec::new(), window_at: 0 }
     }
 
     /// Up to `len` bytes at `at`: fewer at the end of the file, none beyond the budget.
     pub fn up_to(&mut self, at: u64, len: u64) -> Vec<u8> {
         let len = len.min(self.len.saturating_sub(at));
-        let cost = len.max(MIN_COST_BYTES);
-        if len > self.piece_max || cost > self.budget || self.media.seek(SeekFrom::Start(at)).is_err() {
+        if len > self.piece_max || len == 0 {
             return Vec::new();
         }
-        self.budget -= cost;
+        if len <= WINDOW_BYTES {
+            let inside = at >= self.window_at && at + len <= self.window_at + self.window.len() as u64;
+            if !inside {
+                self.window = self.fetch(at, WINDOW_BYTES.min(self.len - at));
+                self.window_at = at;
+            }
+            let start = (at - self.window_at) as usize;
+            let end = (start + len as usize).min(self.window.len());
+            return self.window[start.min(end)..end].to_vec();
+        }
+        if len > self.budget {
+            return Vec::new();
+        }
+        self.budget -= len;
+        self.fetch(at, len)
+    }
+
+    fn fetch(&mut self, at: u64, len: u64) -> Vec<u8> {
+        if self.seeks == 0 || self.media.seek(SeekFrom::Start(at)).is_err() {
+            return Vec::new();
+        }
+        self.seeks -= 1;
         let mut data = Vec::with_capacity(len as usize);
         // An I/O error ends the piece; tags are never a reason to fail.
         let _ = (&mut self.media).take(len).read_to_end(&mut data);

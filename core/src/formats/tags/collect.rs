@@ -1,6 +1,6 @@
 //! Gathers what readers find into one [`Metadata`], within bounds and each key once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::fields;
 use super::{Chapter, Field, Metadata, NativeItem, Picture};
@@ -10,12 +10,17 @@ const MAX_VALUES: usize = 16_384;
 /// Most chapters, pictures, native items.
 const MAX_ITEMS: usize = 8_192;
 
+/// Tells pictures and native items apart without comparing each with all.
+type Fingerprint = [u8; 32];
+
 /// Metadata being read.
 #[derive(Default)]
 pub(super) struct Collector {
     meta: Metadata,
     index: HashMap<String, usize>,
     values: usize,
+    /// Pictures by content; pictures by content and kind; native items.
+    seen: HashSet<Fingerprint>,
     /// What chapters have besides a title: index of the chapter, and what.
     extras: Vec<(usize, Extra)>,
 }
@@ -102,8 +107,9 @@ impl Collector {
 
     /// Adds a picture, unless the same bytes are there already with the same kind.
     pub fn picture(&mut self, picture: Picture) {
-        let same = |p: &Picture| p.kind == picture.kind && p.data == picture.data;
-        if !picture.data.is_empty() && self.meta.pictures.len() < MAX_ITEMS && !self.meta.pictures.iter().any(same) {
+        let new = self.seen.insert(fingerprint(&[&[picture.kind], &picture.data]));
+        if new && !picture.data.is_empty() && self.meta.pictures.len() < MAX_ITEMS {
+            self.seen.insert(fingerprint(&[b"picture", &picture.data]));
             self.meta.pictures.push(picture);
         }
     }
@@ -142,11 +148,10 @@ impl Collector {
         !self.meta.chapters.is_empty()
     }
 
-    /// Keeps a block as bytes.
+    /// Keeps a block as bytes, once.
     pub fn native(&mut self, kind: impl Into<String>, data: &[u8]) {
         let kind = kind.into();
-        let same = |n: &NativeItem| n.kind == kind && n.data == data;
-        if self.meta.native.len() < MAX_ITEMS && !self.meta.native.iter().any(same) {
+        if self.seen.insert(fingerprint(&[b"native", kind.as_bytes(), data])) && self.meta.native.len() < MAX_ITEMS {
             self.meta.native.push(NativeItem { kind, data: data.to_vec() });
         }
     }
@@ -163,8 +168,7 @@ impl Collector {
             }
         }
         for picture in lower.pictures {
-            let same_kind = |p: &Picture| p.data == picture.data;
-            if !self.meta.pictures.iter().any(same_kind) {
+            if !self.seen.contains(&fingerprint(&[b"picture", &picture.data])) {
                 self.picture(picture);
             }
         }
@@ -193,6 +197,15 @@ impl Collector {
         }
         self.meta
     }
+}
+
+fn fingerprint(parts: &[&[u8]]) -> Fingerprint {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    *hasher.finalize().as_bytes()
 }
 
 fn numeric(s: &str) -> bool {

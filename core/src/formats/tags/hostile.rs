@@ -190,6 +190,27 @@ fn a_flood_of_values_is_cut_short() {
     assert!((1000..20_000).contains(&m.fields.len()), "{}", m.fields.len());
 }
 
+/// Eight thousand pictures that differ in their last byte: comparing each with all would take minutes.
+#[test]
+fn a_flood_of_similar_pictures_ends() {
+    let mut data = b"fLaC".to_vec();
+    for i in 0..8000u32 {
+        let mut picture = vec![0; 32];
+        picture[31] = 0x10;
+        picture[30] = 0x20;
+        picture.extend([7; 0x2000]);
+        picture.extend(i.to_be_bytes());
+        let len = picture.len() as u32;
+        picture[28..32].copy_from_slice(&(len - 32).to_be_bytes());
+        data.push(6);
+        data.extend(&len.to_be_bytes()[1..]);
+        data.extend(picture);
+    }
+    data.extend([0x81, 0, 0, 0]);
+    // 4096 blocks are looked at.
+    assert_eq!(read_any(&data, Container::Flac).pictures.len(), 4096);
+}
+
 #[test]
 fn the_hostile_part_of_the_corpus_is_survived() {
     let Some(dir) = corpus() else { return };

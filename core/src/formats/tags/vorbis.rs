@@ -1,6 +1,8 @@
 //! Vorbis comments (xiph.org "Ogg Vorbis I format specification: comment field and header specification"), also in FLAC,
 //! Opus and Speex. Chapters: "Chapter Extension" of the Xiph wiki. Pictures: `METADATA_BLOCK_PICTURE`.
 
+use std::collections::HashMap;
+
 use super::bytes::{Cursor, from_base64, to_base64};
 use super::collect::{Collector, normal_mime};
 use super::write::{Serialized, lose, lose_chapter_ends, lose_natives};
@@ -10,7 +12,7 @@ use super::{Field, Loss, Metadata, Picture, cue, fields, flac, text};
 pub(super) fn parse(data: &[u8], c: &mut Collector) {
     let mut cur = Cursor::new(data);
     let mut one = Collector::default();
-    let mut chapters: Vec<Found> = Vec::new();
+    let mut chapters = FoundChapters::default();
     let mut covers: Vec<Vec<u8>> = Vec::new();
     let mut cover_mime = String::new();
     let Some(vendor) = cur.u32_le().and_then(|n| cur.take(n as usize)) else { return };
@@ -31,7 +33,7 @@ pub(super) fn parse(data: &[u8], c: &mut Collector) {
             "COVERARTMIME" => cover_mime = text::utf8(value),
             _ => {
                 if let Some((number, part)) = chapter_name(&upper) {
-                    note_chapter(&mut chapters, number, part, &text::utf8(value));
+                    chapters.note(number, part, &text::utf8(value));
                 } else {
                     one.add_named(&name, text::utf8(value));
                 }
@@ -41,7 +43,7 @@ pub(super) fn parse(data: &[u8], c: &mut Collector) {
     for data in covers {
         one.picture(Picture { kind: 3, mime: normal_mime(&cover_mime, &data), description: String::new(), data });
     }
-    for found in chapters {
+    for found in chapters.list {
         if let Some(start) = found.start_s {
             one.chapter(start, None, found.title);
             if !found.url.is_empty() {
@@ -64,7 +66,6 @@ pub(super) fn parse(data: &[u8], c: &mut Collector) {
 /// A chapter being put together from its comments.
 #[derive(Default)]
 struct Found {
-    number: u32,
     start_s: Option<f64>,
     title: String,
     url: String,
@@ -92,17 +93,24 @@ fn chapter_name(upper: &str) -> Option<(u32, Part)> {
     Some((digits.parse().ok()?, part))
 }
 
-fn note_chapter(chapters: &mut Vec<Found>, number: u32, part: Part, value: &str) {
-    // Nearly always the last one: the comments of a chapter stand together.
-    let at = chapters.iter().rev().take(512).position(|c| c.number == number).map(|i| chapters.len() - 1 - i);
-    let at = at.unwrap_or_else(|| {
-        chapters.push(Found { number, ..Found::default() });
-        chapters.len() - 1
-    });
-    match part {
-        Part::Start => chapters[at].start_s = parse_time(value),
-        Part::Name => chapters[at].title = value.to_owned(),
-        Part::Url => chapters[at].url = value.to_owned(),
+/// Chapters in the order in which they were first spoken of.
+#[derive(Default)]
+struct FoundChapters {
+    list: Vec<Found>,
+    index: HashMap<u32, usize>,
+}
+
+impl FoundChapters {
+    fn note(&mut self, number: u32, part: Part, value: &str) {
+        let at = *self.index.entry(number).or_insert(self.list.len());
+        if at == self.list.len() {
+            self.list.push(Found::default());
+        }
+        match part {
+            Part::Start => self.list[at].start_s = parse_time(value),
+            Part::Name => self.list[at].title = value.to_owned(),
+            Part::Url => self.list[at].url = value.to_owned(),
+        }
     }
 }
 

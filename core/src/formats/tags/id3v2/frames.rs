@@ -288,7 +288,8 @@ fn ctoc(body: &[u8], c: &mut Collector) -> Option<()> {
 /// Embedded frames do not nest: a chapter inside a chapter is kept as bytes, so depth is bounded.
 fn for_each_sub(body: &[u8], f: &mut dyn FnMut(Frame<'_>)) {
     // The version is not known here; 2.3 and 2.4 differ for sizes of 128 and more, where the lookahead decides.
-    super::for_each_frame(body, 4, false, f);
+    // No compression here: nobody does that, and it would multiply the limit.
+    super::for_each_frame(body, 4, false, &mut 0, f);
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ pub use write::id3v2;
 use super::bytes::{Cursor, Input};
 use super::collect::Collector;
 
-/// Largest decompressed frame. A zlib stream can grow a thousandfold.
+/// Largest decompressed frame, and all of a tag together. A zlib stream can grow a thousandfold.
 const MAX_INFLATED_BYTES: usize = 16 << 20;
+const MAX_INFLATED_TAG_BYTES: usize = 64 << 20;
 /// Most frames of one tag.
 const MAX_FRAMES: usize = 20_000;
 
@@ -65,13 +66,21 @@ pub(super) fn parse(data: &[u8], c: &mut Collector) {
         body = skip_extended_header(body, version);
     }
     let unsynced = version == 4 && flags & 0x80 != 0;
+    let mut inflate = MAX_INFLATED_TAG_BYTES;
     let mut dates = frames::LegacyDates::default();
-    for_each_frame(body, version, unsynced, &mut |frame| frames::collect(&frame, c, &mut dates));
+    for_each_frame(body, version, unsynced, &mut inflate, &mut |frame| frames::collect(&frame, c, &mut dates));
     dates.finish(c);
 }
 
-/// Calls `f` for each readable frame. Also used for the frames embedded in chapters.
-pub(super) fn for_each_frame(mut body: &[u8], version: u8, unsynced: bool, f: &mut dyn FnMut(Frame<'_>)) {
+/// Calls `f` for each readable frame. Also used for the frames embedded in chapters. `inflate` is the number of bytes
+/// that compressed frames may still grow to.
+pub(super) fn for_each_frame(
+    mut body: &[u8],
+    version: u8,
+    unsynced: bool,
+    inflate: &mut usize,
+    f: &mut dyn FnMut(Frame<'_>),
+) {
     let header_len = if version == 2 { 6 } else { 10 };
     for _ in 0..MAX_FRAMES {
         if body.len() < header_len || body[0] == 0 {
@@ -86,7 +95,7 @@ pub(super) fn for_each_frame(mut body: &[u8], version: u8, unsynced: bool, f: &m
         let format = if version == 2 { 0 } else { body[9] };
         let rest = &body[header_len..];
         let raw = &rest[..size.min(rest.len())];
-        if let Some(plain) = plain_body(raw, version, format, unsynced)
+        if let Some(plain) = plain_body(raw, version, format, unsynced, inflate)
             && !plain.is_empty()
         {
             let id = String::from_utf8_lossy(id);
@@ -132,7 +141,13 @@ fn lands_well(head: &[u8], at: usize) -> bool {
 }
 
 /// Undoes grouping, data length, unsynchronisation and compression. `None` when encrypted or damaged.
-fn plain_body(raw: &[u8], version: u8, format: u8, unsynced: bool) -> Option<std::borrow::Cow<'_, [u8]>> {
+fn plain_body<'a>(
+    raw: &'a [u8],
+    version: u8,
+    format: u8,
+    unsynced: bool,
+    inflate: &mut usize,
+) -> Option<std::borrow::Cow<'a, [u8]>> {
     let mut c = Cursor::new(raw);
     let (compressed, encrypted, grouped, unsync, has_len) = match version {
         2 => (false, false, false, false, false),
@@ -158,11 +173,13 @@ fn plain_body(raw: &[u8], version: u8, format: u8, unsynced: bool) -> Option<std
     }
     if compressed {
         // The stated length is a promise; what counts is the limit.
-        let limit = stated.unwrap_or(MAX_INFLATED_BYTES).min(MAX_INFLATED_BYTES);
-        if stated.is_some_and(|s| s > MAX_INFLATED_BYTES) {
+        let limit = MAX_INFLATED_BYTES.min(*inflate);
+        if stated.is_some_and(|s| s > limit) {
             return None;
         }
-        body = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(&body, limit).ok()?.into();
+        let plain = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(&body, stated.unwrap_or(limit)).ok();
+        *inflate -= plain.as_ref().map_or(limit, Vec::len);
+        body = plain?.into();
     }
     Some(body)
 }
@@ -281,5 +298,11 @@ mod tests {
         let honest = [b"\0".as_slice(), &[b'z'; 1000]].concat();
         assert_eq!(title(&make(honest)).map(|t| t.len()), Some(1000));
         assert_eq!(title(&make(vec![0x41; MAX_INFLATED_BYTES + 1])), None);
+        // Many that are just below the limit: the tag as a whole has one too.
+        let full = make(vec![3; MAX_INFLATED_BYTES]);
+        let mut inflate = MAX_INFLATED_TAG_BYTES;
+        let mut frames = 0;
+        for_each_frame(&full[10..].repeat(20), 3, false, &mut inflate, &mut |_| frames += 1);
+        assert_eq!(frames, MAX_INFLATED_TAG_BYTES / MAX_INFLATED_BYTES);
     }
 }
