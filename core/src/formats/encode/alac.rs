@@ -214,7 +214,9 @@ impl PieceEncoder {
         let escape_bits = channels.len() as u64 * frames as u64 * u64::from(self.bits);
         let escape = body_bits >= escape_bits;
         w.put(0, 12);
-        w.put(partial << 3 | if escape { 1 } else { kept_bytes << 1 }, 4);
+        // Decoders ignore the kept bytes of an escaped element, but FFmpeg refuses pairs that need more than 32 bits.
+        let stated = if escape && self.bits < 32 { 0 } else { kept_bytes };
+        w.put(partial << 3 | stated << 1 | u32::from(escape), 4);
         if partial == 1 {
             w.put(frames as u32, 32);
         }

@@ -219,7 +219,8 @@ impl Mp4Writer {
 
     /// Frames of all access units together.
     fn media_frames(&self, frames: u64) -> u64 {
-        if self.track.short_last { frames } else { self.units() * u64::from(self.track.unit_frames) }
+        // A lone unit of one frame is stated whole: FFmpeg takes audio units of duration 1 for PCM and reads nothing.
+        if self.track.short_last && frames != 1 { frames } else { self.units() * u64::from(self.track.unit_frames) }
     }
 
     fn mdia(&self, frames: u64) -> Vec<u8> {
