@@ -14,7 +14,7 @@ use pure_sound::formats::encode::{BitRate, Encoded, FormatSettings, LossySetting
 use pure_sound::formats::tags::Metadata;
 
 /// Codec frames in a piece of the encoder; lengths around its multiples are the interesting ones.
-const PIECE: usize = 512;
+const PIECE: usize = 256;
 const RATES: [u32; 9] = [8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
 /// Runs a tool; `None` when it is not installed.
