@@ -220,7 +220,8 @@ mod tests {
 
     #[test]
     fn any_block_size_gives_the_same_samples() {
-        let make = |c: usize| (0..5000).map(|i| if i < 1234 { 0.0 } else { ((i * (c + 3)) as f32 * 0.01).sin() }).collect();
+        let make =
+            |c: usize| (0..5000).map(|i| if i < 1234 { 0.0 } else { ((i * (c + 3)) as f32 * 0.01).sin() }).collect();
         let whole = buffer(&[make(0), make(1)]);
         for dither in [Dither::Tpdf, Dither::Shaped, Dither::None] {
             let expected = run(&mut Quantizer::new(16, dither, 2, 44_100), &whole);

@@ -50,9 +50,9 @@ filter_params! {
 /// State of one detector.
 #[derive(Debug, Clone, Copy, Default)]
 struct Envelope {
-    mean_square: f32,
+    mean_square: f64,
     /// Gain reduction in octaves (6.02 dB), 0 or more.
-    reduction: f32,
+    reduction: f64,
 }
 
 /// See [`CompressorParams`]. Latency is the look-ahead. NaN counts as silence for the detector.
@@ -62,9 +62,9 @@ pub struct Compressor {
     envelopes: Vec<Envelope>,
     delays: Vec<Delay>,
     cells: Cells,
-    attack: f32,
-    release: f32,
-    averaging: f32,
+    attack: f64,
+    release: f64,
+    averaging: f64,
 }
 
 impl Compressor {
@@ -96,12 +96,27 @@ pub(super) fn detect<'a>(channels: impl Iterator<Item = &'a [f32]>, squares: boo
 }
 
 /// Smooths squares to a mean square in place.
-pub(super) fn average(level: &mut [f32], state: &mut f32, coefficient: f32) {
+pub(super) fn average(level: &mut [f32], state: &mut f64, coefficient: f64) {
     let mut y = *state;
     for l in level {
         // The constant is -250 dBFS: it keeps the decay from reaching denormal numbers.
-        y = *l + coefficient * (y - *l) + 1e-25;
-        *l = y;
+        let x = f64::from(*l);
+        y = x + coefficient * (y - x) + 1e-25;
+        *l = y as f32;
+    }
+    *state = y;
+}
+
+/// Smooths reductions (in octaves) in place: `up` while they grow, `down` while they shrink.
+pub(super) fn follow(level: &mut [f32], state: &mut f64, up: f64, down: f64) {
+    let mut y = *state;
+    for l in level {
+        let x = f64::from(*l);
+        let c = if x > y { up } else { down };
+        y = x + c * (y - x);
+        // Under 1e-7 octaves (6e-7 dB) is none; this also ends the decay before denormal numbers.
+        y = if y > 1e-7 { y } else { 0.0 };
+        *l = y as f32;
     }
     *state = y;
 }
@@ -152,15 +167,7 @@ impl Filter for Compressor {
                     let in_knee = (over + 0.5 * knee).clamp(0.0, knee);
                     *l = slope * (in_knee * in_knee / (2.0 * knee) + (over - 0.5 * knee).max(0.0));
                 }
-                let mut y = envelope.reduction;
-                for l in level.iter_mut() {
-                    let c = if *l > y { attack } else { release };
-                    y = *l + c * (y - *l);
-                    // Under 1e-7 octaves (6e-7 dB) is none; this also ends the decay before denormal numbers.
-                    y = if y > 1e-7 { y } else { 0.0 };
-                    *l = y;
-                }
-                envelope.reduction = y;
+                follow(level, &mut envelope.reduction, attack, release);
                 for l in level.iter_mut() {
                     *l = 1.0 - wet + wet * exp2(makeup - *l);
                 }

@@ -33,7 +33,7 @@ mod tests {
     #[test]
     fn gain_is_whole_above_half_at_and_none_below() {
         for (freq_hz, want_db) in [(20.0, 0.0), (3_000.0, -3.0), (23_500.0, -6.0)] {
-            let mut f = build(&HighShelfParams { frequency_hz: 3_000.0, gain_db: -6.0, q: 0.7071 });
+            let mut f = build(&HighShelfParams { frequency_hz: 3_000.0, gain_db: -6.0, q: 0.71 });
             let got_db = measured_gain_db(&mut f, freq_hz, 48_000);
             assert!((got_db - want_db).abs() < 0.005, "{freq_hz}: {got_db}");
         }

@@ -12,6 +12,7 @@ use super::params::filter_params;
 use super::sections::peak;
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
+use crate::dsp::kernels::{INTERPOLATOR_TAPS, Interpolator, bessel_i0};
 use crate::error::Result;
 
 filter_params! {
@@ -32,10 +33,8 @@ const TAPS: usize = 48;
 const HALF: usize = TAPS / 2;
 /// Points per sample.
 const PHASES: usize = 16;
-/// Every how many of those the coarse look takes.
-const COARSE: usize = 4;
 /// Frames that are decided about at once.
-const STRIP: usize = 32;
+const STRIP: usize = 64;
 /// Attenuation 1, that is silence.
 const ONE: u64 = 1 << 30;
 /// Frames around a peak over which the gain stays down, so that it is constant where the interpolation to an
@@ -46,14 +45,14 @@ const HOLD: usize = 6;
 const COARSE_SURE: f32 = 0.92;
 
 /// Interpolates 16 points per sample.
-struct Interpolator {
+struct FineInterpolator {
     /// `PHASES x TAPS`; phase `p` gives the point `p / PHASES` after the sample with index `HALF - 1` of the taps.
     phases: Vec<[f32; TAPS]>,
     /// Largest sum of magnitudes of a phase: no point exceeds it times the largest sample.
     norm: f32,
 }
 
-impl Interpolator {
+impl FineInterpolator {
     fn new() -> Self {
         let mut norm = 1.0f64;
         let phases = (0..PHASES)
@@ -64,7 +63,7 @@ impl Interpolator {
                     let t = k as f64 - (HALF - 1) as f64 - phase as f64 / PHASES as f64;
                     let sinc =
                         if t == 0.0 { 1.0 } else { (std::f64::consts::PI * t).sin() / (std::f64::consts::PI * t) };
-                    *tap = sinc * kaiser(t / HALF as f64, 6.0);
+                    *tap = sinc * kaiser(t / HALF as f64);
                 }
                 // Unity at DC.
                 let sum: f64 = taps.iter().sum();
@@ -76,36 +75,16 @@ impl Interpolator {
         Self { phases, norm: (norm * 1.00001) as f32 }
     }
 
-    /// The point `phase / PHASES` after each sample `HALF - 1 + i` of `x`, for all `i` of `out`.
-    #[inline(always)]
-    fn strip(&self, phase: usize, x: &[f32], out: &mut [f32; STRIP]) {
-        let mut sum = [0.0f32; STRIP];
-        for (k, tap) in self.phases[phase].iter().enumerate() {
-            for (s, x) in sum.iter_mut().zip(&x[k..k + STRIP]) {
-                *s += tap * x;
-            }
-        }
-        *out = sum;
-    }
-
-    /// One point; the sum is taken in the order of `strip`.
+    /// The point `phase / PHASES` after the sample `HALF - 1` of `x`.
     fn point(&self, phase: usize, x: &[f32]) -> f32 {
         self.phases[phase].iter().zip(x).fold(0.0, |sum, (tap, x)| sum + tap * x)
     }
 }
 
-/// Kaiser window at `t` of -1 to 1.
-fn kaiser(t: f64, beta: f64) -> f64 {
-    let bessel = |x: f64| {
-        let (mut sum, mut term, mut n) = (1.0, 1.0, 1.0);
-        while term > 1e-12 * sum {
-            term *= (x / (2.0 * n)) * (x / (2.0 * n));
-            sum += term;
-            n += 1.0;
-        }
-        sum
-    };
-    if t.abs() > 1.0 { 0.0 } else { bessel(beta * (1.0 - t * t).sqrt()) / bessel(beta) }
+/// Kaiser window of 62 dB at `t` of -1 to 1.
+fn kaiser(t: f64) -> f64 {
+    const BETA: f64 = 6.0;
+    bessel_i0(BETA * (1.0 - t * t).max(0.0).sqrt()) / bessel_i0(BETA)
 }
 
 /// Largest of the last `window` values: a queue of the values that may still become the largest.
@@ -236,7 +215,8 @@ impl GainShape {
 /// See [`LimiterParams`]. All channels get the same gain. NaN is passed on and does not touch the gain.
 pub struct Limiter {
     params: LimiterParams,
-    interpolator: Interpolator,
+    fine: FineInterpolator,
+    coarse: Interpolator,
     ceiling: f32,
     /// Per channel the last `TAPS` samples, then room for one strip.
     history: Vec<Vec<f32>>,
@@ -249,7 +229,8 @@ impl Limiter {
     pub fn new(params: &LimiterParams) -> Self {
         Self {
             params: params.clone(),
-            interpolator: Interpolator::new(),
+            fine: FineInterpolator::new(),
+            coarse: Interpolator::new(),
             ceiling: 1.0,
             history: Vec::new(),
             shape: GainShape::default(),
@@ -269,21 +250,19 @@ impl Limiter {
 
     /// True peaks of the intervals after the samples `HALF - 1 + i` of a channel's history, folded into `peaks`.
     fn true_peaks(&self, x: &[f32], peaks: &mut [f32]) {
-        let mut coarse = [[0.0f32; STRIP]; COARSE];
-        coarse[0].copy_from_slice(&x[HALF - 1..HALF - 1 + STRIP]);
-        for (index, out) in coarse.iter_mut().enumerate().skip(1) {
-            self.interpolator.strip(index * PHASES / COARSE, x, out);
-        }
+        let mut coarse = [0.0f32; STRIP];
+        let coarse = &mut coarse[..peaks.len()];
+        let from = HALF - INTERPOLATOR_TAPS / 2;
+        self.coarse.raise(&x[from..from + peaks.len() + INTERPOLATOR_TAPS - 1], coarse);
         let near = COARSE_SURE * self.ceiling;
-        for (i, peak) in peaks.iter_mut().enumerate() {
-            let next = x[HALF + i].abs();
-            let seen = coarse.iter().fold(next, |m, c| m.max(c[i].abs()));
+        for (i, (peak, here)) in peaks.iter_mut().zip(coarse).enumerate() {
+            let seen = here.max(x[HALF + i].abs());
             if seen < near {
                 continue;
             }
             *peak = peak.max(seen);
-            for phase in (0..PHASES).filter(|p| p % (PHASES / COARSE) != 0) {
-                *peak = peak.max(self.interpolator.point(phase, &x[i..i + TAPS]).abs());
+            for phase in 1..PHASES {
+                *peak = peak.max(self.fine.point(phase, &x[i..i + TAPS]).abs());
             }
         }
     }
@@ -319,7 +298,7 @@ impl Filter for Limiter {
                 top = top.max(peak(&history[..TAPS - 1 + count]));
             }
             let mut peaks = [0.0f32; STRIP];
-            let may_exceed = top * self.interpolator.norm > self.ceiling;
+            let may_exceed = top * self.fine.norm.max(self.coarse.gain_bound()) > self.ceiling;
             if may_exceed {
                 for history in &self.history {
                     self.true_peaks(history, &mut peaks[..count]);
@@ -414,8 +393,8 @@ mod tests {
         // The loudest inter-sample peak of noise of +/-0.25 is under 0.25 times the norm of the interpolator.
         let x: Vec<f32> = noise(5_000, 1).iter().map(|v| v * 0.25).collect();
         let params = LimiterParams { ceiling_dbtp: -1.0, ..Default::default() };
-        assert!(0.25 * Interpolator::new().norm < 0.89);
-        let (y, latency) = limit(&params, &[x.clone()]);
+        assert!(0.25 * FineInterpolator::new().norm < 0.89);
+        let (y, latency) = limit(&params, std::slice::from_ref(&x));
         assert_eq!(&y[0][latency..5_000], &x[..5_000 - latency]);
         assert!(y[0][..latency].iter().all(|v| *v == 0.0));
     }
@@ -424,7 +403,7 @@ mod tests {
     fn becomes_bit_exact_again_after_a_peak() {
         let mut x: Vec<f32> = noise(96_000, 2).iter().map(|v| v * 0.2).collect();
         x[10_000] = 3.0;
-        let (y, latency) = limit(&LimiterParams { release_ms: 20.0, ..Default::default() }, &[x.clone()]);
+        let (y, latency) = limit(&LimiterParams { release_ms: 20.0, ..Default::default() }, std::slice::from_ref(&x));
         let top = y[0].iter().fold(0.0f32, |m, v| m.max(v.abs()));
         assert!(top <= 0.891_251 && top > 0.85, "{top}");
         // 0.7 decays to 2^-16 in 11 time constants.

@@ -48,7 +48,7 @@ pub fn exp2(x: f32) -> f32 {
 }
 
 /// `20 log10(2)`: dB of a factor of two in amplitude.
-pub const DB_PER_OCTAVE: f32 = 6.020_599_8;
+pub const DB_PER_OCTAVE: f32 = 6.020_6;
 
 /// dB of an amplitude; see [`log2`] for the error (times 6) and special values.
 #[inline(always)]
@@ -63,9 +63,10 @@ pub fn from_db(db: f32) -> f32 {
 }
 
 /// Coefficient of a one-pole smoother `y = x + c (y - x)` that covers 1 - 1/e of a step in `time_ms`; 0 for no time.
-/// For `prepare`, not for the audio path.
-pub fn smoothing(time_ms: f64, rate_hz: f64) -> f32 {
-    if time_ms <= 0.0 { 0.0 } else { (-1000.0 / (time_ms * rate_hz)).exp() as f32 }
+/// For `prepare`, not for the audio path. The state must be f64 as well: at 192 kHz a second is a step of 5e-6, where f32
+/// would get stuck before its goal.
+pub fn smoothing(time_ms: f64, rate_hz: f64) -> f64 {
+    if time_ms <= 0.0 { 0.0 } else { (-1000.0 / (time_ms * rate_hz)).exp() }
 }
 
 #[cfg(test)]

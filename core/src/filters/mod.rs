@@ -5,16 +5,26 @@
 
 pub mod allpass;
 pub mod bandpass;
+#[cfg(test)]
+mod battery;
 pub mod cells;
 pub mod chain;
+pub mod channel_mix;
 pub mod compressor;
 pub mod dc_blocker;
+pub mod de_esser;
 pub mod delay;
+pub mod denoise_rnn;
 pub mod denoise_spectral;
+pub mod expander;
+pub mod fade;
+pub mod fifo;
 pub mod file_chain;
 pub mod gain;
+pub mod gate;
 pub mod high_shelf;
 pub mod highpass;
+pub mod leveler;
 pub mod limiter;
 pub mod low_shelf;
 pub mod lowpass;
@@ -23,10 +33,13 @@ pub mod notch;
 pub mod params;
 pub mod peak_eq;
 pub mod registry;
+pub mod resample;
 pub mod sections;
 pub mod spec;
+pub mod stereo;
 mod text;
 pub mod tilt_eq;
+pub mod trim_silence;
 
 pub use chain::Chain;
 pub use file_chain::FileChain;

@@ -80,7 +80,17 @@ filter_specs! {
     Allpass(allpass::AllpassParams) => allpass::build;
     Compressor(compressor::CompressorParams) => compressor::Compressor::new;
     Limiter(limiter::LimiterParams) => limiter::Limiter::new;
+    Gate(gate::GateParams) => gate::Gate::new;
+    Expander(expander::ExpanderParams) => expander::Expander::new;
+    DeEsser(de_esser::DeEsserParams) => de_esser::DeEsser::new;
+    Leveler(leveler::LevelerParams) => leveler::Leveler::new;
     DenoiseSpectral(denoise_spectral::DenoiseSpectralParams) => denoise_spectral::DenoiseSpectral::new;
+    DenoiseRnn(denoise_rnn::DenoiseRnnParams) => denoise_rnn::DenoiseRnn::new;
+    Stereo(stereo::StereoParams) => stereo::Stereo::new;
+    ChannelMix(channel_mix::ChannelMixParams) => channel_mix::ChannelMix::new;
+    Resample(resample::ResampleParams) => resample::Resample::new;
+    Fade(fade::FadeParams) => fade::Fade::new;
+    TrimSilence(trim_silence::TrimSilenceParams) => trim_silence::TrimSilence::new;
 }
 
 impl FilterSpec {

@@ -425,3 +425,56 @@ fn k_stages(rate_hz: f64) -> (Coefficients, Coefficients) {
         Coefficients { b0: 1.0, b1: -2.0, b2: 1.0, a1: 2.0 * (k * k - 1.0) / a0, a2: (1.0 - k / q + k * k) / a0 };
     (shelf, highpass)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::ChannelLayout;
+
+    #[test]
+    fn k_weighting_at_48_khz_is_the_printed_one() {
+        // ITU-R BS.1770-5 Annex 1, Tables 1 and 2: printed with 14 digits.
+        let (shelf, highpass) = k_stages(48_000.0);
+        let printed = [
+            (shelf.b0, 1.535_124_859_586_97),
+            (shelf.b1, -2.691_696_189_406_38),
+            (shelf.b2, 1.198_392_810_852_85),
+            (shelf.a1, -1.690_659_293_182_41),
+            (shelf.a2, 0.732_480_774_215_85),
+            (highpass.a1, -1.990_047_454_833_98),
+            (highpass.a2, 0.990_072_250_366_21),
+        ];
+        for (got, want) in printed {
+            assert!((got - want).abs() < 1e-10, "{got} {want}");
+        }
+    }
+
+    #[test]
+    fn k_weighting_has_the_same_response_at_every_rate() {
+        let gain_db = |rate_hz: f64, freq_hz: f64| {
+            let (shelf, highpass) = k_stages(rate_hz);
+            shelf.gain_db(freq_hz, rate_hz) + highpass.gain_db(freq_hz, rate_hz)
+        };
+        for rate_hz in [8_000.0, 22_050.0, 44_100.0, 96_000.0, 384_000.0] {
+            for freq_hz in [30.0, 100.0, 997.0, 2_000.0] {
+                // The bilinear transform is exact at the corners only: up to 0.4 dB at half the band of 8 kHz, and the
+                // unscaled numerator of the high-pass adds up to 0.08 dB there.
+                let tolerance_db = if rate_hz < 16_000.0 { 0.5 } else { 0.1 };
+                let difference_db = gain_db(rate_hz, freq_hz) - gain_db(48_000.0, freq_hz);
+                assert!(difference_db.abs() < tolerance_db, "{rate_hz} {freq_hz}: {difference_db:.3} dB");
+            }
+        }
+        // BS.1770-5: a 997 Hz sine of 0 dBFS in one front channel reads -3.01 LKFS.
+        assert!((gain_db(48_000.0, 997.0) + OFFSET_LUFS).abs() < 0.01);
+    }
+
+    #[test]
+    fn surrounds_weigh_more_by_position() {
+        let of = |layout| weights(Spec::new(48_000, layout), MeterOptions::default());
+        assert_eq!(of(ChannelLayout::SURROUND_5_1), [1.0, 1.0, 1.0, 0.0, 1.41, 1.41]);
+        assert_eq!(of(ChannelLayout::SURROUND_7_1), [1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.41, 1.41]);
+        assert_eq!(of(ChannelLayout::from_count(5)), [1.0, 1.0, 1.0, 1.41, 1.41]);
+        assert_eq!(of(ChannelLayout::discrete(12)), [1.0; 12]);
+        assert_eq!(of(ChannelLayout::MONO), [1.0]);
+    }
+}

@@ -6,16 +6,18 @@
 //! ties vector types to proof that the CPU has them.
 
 mod basic;
+mod cascade;
 mod interpolate;
 mod k_weight;
 mod polyphase;
 pub mod scalar;
 
 pub use basic::{dot, peak, sum_of_squares};
+pub use cascade::{MAX_SECTIONS, cascade2};
 pub(crate) use interpolate::bessel_i0;
 pub use interpolate::{INTERPOLATOR_TAPS, Interpolator};
 pub use k_weight::{KCoefficients, KState, k_weight};
-pub use polyphase::{Stepper, interpolate_rows, resample, resample2};
+pub use polyphase::{PhaseBlock, interpolate_rows};
 
 use std::sync::OnceLock;
 

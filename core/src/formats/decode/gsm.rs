@@ -188,8 +188,8 @@ impl BlockCodec for GsmMs {
     }
 
     fn preroll_blocks(&self) -> u64 {
-        // The recursive filters forget within a few frames; speech codecs are reset without harm.
-        4
+        // The long-term predictor can hold on to its past for some time: 2 s at 8 kHz.
+        50
     }
 
     fn reset(&mut self) {

@@ -43,6 +43,11 @@ pub(crate) fn open(mut input: Input, options: &ReadOptions) -> Result<Box<dyn De
     let Some((start, stated)) = headers.data else {
         return Err(Error::malformed("WAV", input.absolute(input.position()), "no data chunk"));
     };
+    input.seek(start)?;
+    if input.array::<4>()? == Some(*b"wvpk") {
+        // The first versions of WavPack left the WAV header in front.
+        return Err(Error::unsupported("WavPack version", "3 or older, behind a WAV header"));
+    }
     let bytes = data_bytes(&mut input, start, stated, headers.ds64_data, big, &mut found)?;
     let data = WaveData { container, start, bytes, fact_frames: headers.frames, found };
     wave_format::open(input, &format, data, options)

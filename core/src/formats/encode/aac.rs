@@ -172,7 +172,12 @@ fn encode_piece(spec: Spec, options: &EncodeOptions, piece: &Piece) -> Result<Ve
 }
 
 impl AacEncoder {
-    fn new(spec: Spec, options: EncodeOptions, container: Box<dyn AacContainer>, pool: Option<Arc<ThreadPool>>) -> Self {
+    fn new(
+        spec: Spec,
+        options: EncodeOptions,
+        container: Box<dyn AacContainer>,
+        pool: Option<Arc<ThreadPool>>,
+    ) -> Self {
         let per_piece = (PIECE_CHANNEL_UNITS / spec.channels().max(1)).max(2 * PREROLL);
         Self {
             spec,

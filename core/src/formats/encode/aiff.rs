@@ -78,7 +78,11 @@ impl PcmContainer for Aiff {
         out.write(&self.tail)?;
         let form = out.position() - 8;
         let (Ok(form32), Ok(frames32)) = (u32::try_from(form), u32::try_from(frames)) else {
-            return Err(Error::LimitExceeded { limit: "AIFF file bytes", value: form as f64, max: f64::from(u32::MAX) });
+            return Err(Error::LimitExceeded {
+                limit: "AIFF file bytes",
+                value: form as f64,
+                max: f64::from(u32::MAX),
+            });
         };
         out.patch(4, &form32.to_be_bytes())?;
         out.patch(self.comm_frames_at, &frames32.to_be_bytes())?;

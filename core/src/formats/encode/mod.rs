@@ -3,8 +3,10 @@
 mod aac;
 mod aiff;
 mod alac;
+mod bits;
 mod caf;
 mod flac;
+mod ints;
 mod mp3;
 mod mp4;
 mod negotiate;

@@ -72,7 +72,13 @@ fn be32(values: &[u32]) -> Vec<u8> {
 fn descriptor(tag: u8, body: &[u8]) -> Vec<u8> {
     // Four length bytes, as Apple's readers expect.
     let n = body.len();
-    let mut d = vec![tag, 0x80 | (n >> 21) as u8, 0x80 | (n >> 14 & 0x7F) as u8, 0x80 | (n >> 7 & 0x7F) as u8, (n & 0x7F) as u8];
+    let mut d = vec![
+        tag,
+        0x80 | (n >> 21) as u8,
+        0x80 | (n >> 14 & 0x7F) as u8,
+        0x80 | (n >> 7 & 0x7F) as u8,
+        (n & 0x7F) as u8,
+    ];
     d.extend_from_slice(body);
     d
 }
@@ -177,16 +183,35 @@ impl Mp4Writer {
         let duration = frames.to_be_bytes();
         let mvhd = boxed(
             b"mvhd",
-            &[&[1, 0, 0, 0], &[0; 16], &rate.to_be_bytes(), &duration, &be32(&[0x1_0000]), &[1, 0], &[0; 10], &matrix, &[0; 24], &be32(&[2])],
+            &[
+                &[1, 0, 0, 0],
+                &[0; 16],
+                &rate.to_be_bytes(),
+                &duration,
+                &be32(&[0x1_0000]),
+                &[1, 0],
+                &[0; 10],
+                &matrix,
+                &[0; 24],
+                &be32(&[2]),
+            ],
         );
         let tkhd = boxed(
             b"tkhd",
-            &[&[1, 0, 0, 7], &[0; 16], &be32(&[1, 0]), &duration, &[0; 8], &[0, 0, 0, 1], &[1, 0, 0, 0], &matrix, &[0; 8]],
+            &[
+                &[1, 0, 0, 7],
+                &[0; 16],
+                &be32(&[1, 0]),
+                &duration,
+                &[0; 8],
+                &[0, 0, 0, 1],
+                &[1, 0, 0, 0],
+                &matrix,
+                &[0; 8],
+            ],
         );
-        let elst = boxed(
-            b"elst",
-            &[&[1, 0, 0, 0], &be32(&[1]), &duration, &self.track.delay.to_be_bytes(), &[0, 1, 0, 0]],
-        );
+        let elst =
+            boxed(b"elst", &[&[1, 0, 0, 0], &be32(&[1]), &duration, &self.track.delay.to_be_bytes(), &[0, 1, 0, 0]]);
         let edts = boxed(b"edts", &[&elst]);
         let trak = boxed(b"trak", &[&tkhd, &edts, &self.mdia(frames)]);
         boxed(b"moov", &[&mvhd, &trak, &self.user_data(frames)])
@@ -201,7 +226,13 @@ impl Mp4Writer {
         let media = self.media_frames(frames);
         let mdhd = boxed(
             b"mdhd",
-            &[&[1, 0, 0, 0], &[0; 16], &self.track.spec.rate_hz.to_be_bytes(), &media.to_be_bytes(), &[0x55, 0xC4, 0, 0]],
+            &[
+                &[1, 0, 0, 0],
+                &[0; 16],
+                &self.track.spec.rate_hz.to_be_bytes(),
+                &media.to_be_bytes(),
+                &[0x55, 0xC4, 0, 0],
+            ],
         );
         let hdlr = boxed(b"hdlr", &[&[0; 8], b"soun", &[0; 12], b"SoundHandler\0"]);
         let smhd = boxed(b"smhd", &[&[0; 8]]);
@@ -214,7 +245,9 @@ impl Mp4Writer {
         let units = self.sizes.len() as u32;
         let unit_frames = self.track.unit_frames;
         let stsd = boxed(b"stsd", &[&be32(&[0, 1]), &self.sample_entry(media)]);
-        let last = (media - u64::from(unit_frames) * u64::from(units.saturating_sub(1)).min(media / u64::from(unit_frames.max(1)))) as u32;
+        let last = (media
+            - u64::from(unit_frames) * u64::from(units.saturating_sub(1)).min(media / u64::from(unit_frames.max(1))))
+            as u32;
         let times = match units {
             0 => be32(&[0, 0]),
             _ if last == unit_frames => be32(&[0, 1, units, unit_frames]),
@@ -262,7 +295,8 @@ impl Mp4Writer {
             SampleEntry::Aac(asc) => {
                 let bytes: u64 = self.sizes.iter().map(|s| u64::from(*s)).sum();
                 let average = (bytes * 8 * u64::from(spec.rate_hz)).checked_div(media).unwrap_or(0) as u32;
-                let peak = (u64::from(self.largest) * 8 * u64::from(spec.rate_hz) / u64::from(self.track.unit_frames.max(1))) as u32;
+                let peak = (u64::from(self.largest) * 8 * u64::from(spec.rate_hz)
+                    / u64::from(self.track.unit_frames.max(1))) as u32;
                 let mut config = vec![0x40, 0x15];
                 config.extend_from_slice(&self.largest.to_be_bytes()[1..]);
                 config.extend_from_slice(&be32(&[peak, average]));

@@ -13,9 +13,7 @@
 //! Opus, the recommended settings of its authors (96 to 128 for stereo music; speech is transparent from 32 to 40 mono on);
 //! MP3 and AAC, the public listening tests at 128 kbit/s stereo with a step of head room.
 
-use super::{
-    AlacSettings, BitRate, FlacSettings, FormatSettings, LossySettings, Negotiated, PcmSample, PcmSettings,
-};
+use super::{AlacSettings, BitRate, FlacSettings, FormatSettings, LossySettings, Negotiated, PcmSample, PcmSettings};
 use crate::audio::{ChannelLayout, Spec};
 use crate::error::{Error, Result};
 use crate::formats::SampleFormat;
@@ -112,7 +110,9 @@ impl Talk {
             }
             SampleFormat::Int(_) => {}
             SampleFormat::Float(w) => self.note(format!("{bits} bits with dither: the source is {w}-bit float")),
-            SampleFormat::Lossy => self.note(format!("{bits} bits with dither: the source is lossy and has no bit depth")),
+            SampleFormat::Lossy => {
+                self.note(format!("{bits} bits with dither: the source is lossy and has no bit depth"))
+            }
         }
     }
 
@@ -126,7 +126,9 @@ impl Talk {
         let sample = match s.sample {
             Some(PcmSample::F32) => {
                 match self.format {
-                    SampleFormat::Int(b) if b > 24 => self.note(format!("32-bit float: holds 24 of the source's {b} bits")),
+                    SampleFormat::Int(b) if b > 24 => {
+                        self.note(format!("32-bit float: holds 24 of the source's {b} bits"))
+                    }
                     SampleFormat::Float(64) => self.note("32-bit float: the source has 64 bits".into()),
                     _ => {}
                 }
@@ -333,7 +335,8 @@ impl Talk {
         let family = allowed.iter().rev().find(|a| **a < from && from % **a == 0 && *last < from);
         let to = family.or_else(|| allowed.iter().find(|a| **a >= from)).unwrap_or(last);
         self.spec.rate_hz = *to;
-        let only = if let [one] = allowed { format!("works at {one} Hz only") } else { format!("does not know {from} Hz") };
+        let only =
+            if let [one] = allowed { format!("works at {one} Hz only") } else { format!("does not know {from} Hz") };
         self.note(format!("resampled from {from} to {to} Hz because {name} {only}"));
     }
 }
@@ -431,7 +434,11 @@ mod tests {
                 for rate in [8000, 11_025, 44_100, 48_000, 96_000, 192_000] {
                     let first = default_of(name, spec(rate, channels), SampleFormat::Float(32));
                     let again = negotiate(&first.settings, first.spec, first.sample_format).unwrap();
-                    assert_eq!((&again.settings, again.spec), (&first.settings, first.spec), "{name} {channels} {rate}");
+                    assert_eq!(
+                        (&again.settings, again.spec),
+                        (&first.settings, first.spec),
+                        "{name} {channels} {rate}"
+                    );
                 }
             }
         }

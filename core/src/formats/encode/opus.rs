@@ -69,7 +69,8 @@ impl Codecs {
         let bps = p.kbps as i32 * 1000;
         if p.channels <= 2 {
             let mut e = Codec::new(48_000, p.channels as i32, p.application()).map_err(|c| failed("creation", c))?;
-            let mut codes = vec![e.set_bitrate(bps), e.set_complexity(COMPLEXITY), e.set_vbr(1), e.set_vbr_constraint(0)];
+            let mut codes =
+                vec![e.set_bitrate(bps), e.set_complexity(COMPLEXITY), e.set_vbr(1), e.set_vbr_constraint(0)];
             if p.transform_only {
                 codes.push(e.set_force_mode(MODE_CELT_ONLY));
             }

@@ -109,7 +109,13 @@ impl<C: PcmContainer> Encoder for PcmEncoder<C> {
         prepare(&mut self.bytes, 0);
         let planes: Vec<&[i32]> = block.channels().collect();
         debug_assert_eq!(planes.len(), channels);
-        pack_ints(&mut self.bytes, &planes, self.sample, self.container.big_endian(), 32 - u32::from(self.sample.bits()));
+        pack_ints(
+            &mut self.bytes,
+            &planes,
+            self.sample,
+            self.container.big_endian(),
+            32 - u32::from(self.sample.bits()),
+        );
         self.emit(block.frames())
     }
 
@@ -167,7 +173,13 @@ pub(crate) fn check_bits(block: &IntBuffer, bits: u8) -> Result<()> {
 }
 
 /// Puts the bytes of each sample of channel `c` at its place in the interleaved `bytes`.
-fn scatter<T: Copy, const N: usize>(bytes: &mut [u8], samples: &[T], c: usize, channels: usize, to: impl Fn(T) -> [u8; N]) {
+fn scatter<T: Copy, const N: usize>(
+    bytes: &mut [u8],
+    samples: &[T],
+    c: usize,
+    channels: usize,
+    to: impl Fn(T) -> [u8; N],
+) {
     for (frame, s) in bytes.chunks_exact_mut(N * channels).zip(samples) {
         frame[c * N..(c + 1) * N].copy_from_slice(&to(*s));
     }

@@ -27,6 +27,8 @@ pub(crate) struct Cutter {
     preroll: usize,
     per_piece: usize,
     planes: Vec<Vec<f32>>,
+    /// Samples at the start of `planes` that are done. Removed at the next push, so that a huge block costs one move.
+    done: usize,
     /// Codec frames of pre-roll that `planes` starts with.
     have_preroll: usize,
     next: u64,
@@ -37,7 +39,16 @@ impl Cutter {
     /// For codec frames of `frame` samples; `per_piece` of them make a piece.
     pub fn new(spec: Spec, frame: usize, preroll: usize, per_piece: usize) -> Self {
         debug_assert!(preroll <= per_piece);
-        Self { frame, preroll, per_piece, planes: vec![Vec::new(); spec.channels()], have_preroll: 0, next: 0, total: 0 }
+        Self {
+            frame,
+            preroll,
+            per_piece,
+            planes: vec![Vec::new(); spec.channels()],
+            done: 0,
+            have_preroll: 0,
+            next: 0,
+            total: 0,
+        }
     }
 
     /// Frames of audio pushed so far.
@@ -48,7 +59,9 @@ impl Cutter {
     /// Appends `block`.
     pub fn push(&mut self, block: &Buffer) {
         self.total += block.frames() as u64;
+        let done = std::mem::take(&mut self.done);
         for (to, from) in self.planes.iter_mut().zip(block.channels()) {
+            to.drain(..done);
             to.extend_from_slice(from);
         }
     }
@@ -56,19 +69,11 @@ impl Cutter {
     /// The next whole piece, when more than it is there (so that the last piece is never empty).
     pub fn next(&mut self) -> Option<Piece> {
         let need = (self.have_preroll + self.per_piece) * self.frame;
-        if self.planes[0].len() <= need {
+        if self.planes[0].len() - self.done <= need {
             return None;
         }
-        let keep_from = need - self.preroll * self.frame;
-        let samples = self
-            .planes
-            .iter_mut()
-            .map(|p| {
-                let rest = p[keep_from..].to_vec();
-                p.truncate(need);
-                std::mem::replace(p, rest)
-            })
-            .collect();
+        let samples = self.planes.iter().map(|p| p[self.done..self.done + need].to_vec()).collect();
+        self.done += need - self.preroll * self.frame;
         let piece = Piece { first: self.next, preroll: self.have_preroll, count: self.per_piece, last: false, samples };
         self.next += self.per_piece as u64;
         self.have_preroll = self.preroll;
@@ -88,9 +93,11 @@ impl Cutter {
         let count = total_frames.saturating_sub(self.next) as usize;
         let mut samples = std::mem::take(&mut self.planes);
         for p in &mut samples {
+            p.drain(..self.done);
             p.resize((self.have_preroll + count) * self.frame, 0.0);
         }
         self.planes = vec![Vec::new(); samples.len()];
+        self.done = 0;
         let piece = Piece { first: self.next, preroll: self.have_preroll, count, last: true, samples };
         self.next += count as u64;
         piece

@@ -3,9 +3,9 @@
 //! Sources: Microsoft "Multiple Channel Audio Data and WAVE Files" (WAVEFORMATEXTENSIBLE), EBU Tech 3306 / ITU-R BS.2088
 //! (RF64: a `JUNK` chunk of the size of `ds64` is reserved in front and takes its place when needed).
 
+use super::PcmSample;
 use super::out::Out;
 use super::pcm::PcmContainer;
-use super::PcmSample;
 use crate::audio::{ChannelLayout, Spec};
 use crate::error::Result;
 use crate::formats::tags::{Loss, Metadata, write};

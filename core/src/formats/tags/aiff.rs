@@ -86,11 +86,16 @@ fn comments(data: &[u8], c: &mut Collector) {
     }
 }
 
+/// True for what an ID3 chunk can hold, or will list as lost.
+fn is_id3(kind: &str) -> bool {
+    kind.starts_with("id3:") || kind.starts_with("chapter:")
+}
+
 /// Chunks for AIFF: NAME, AUTH, `(c) ` and ANNO for plain ASCII, and `ID3 ` when these cannot hold everything.
 pub fn aiff_chunks(meta: &Metadata) -> SerializedChunks {
     let mut out = SerializedChunks::default();
     let mut rest = meta.clone();
-    rest.native.retain(|n| n.kind.starts_with("id3:"));
+    rest.native.retain(|n| is_id3(&n.kind));
     rest.fields.retain(|field| {
         let Some((id, _)) = TEXTS.iter().find(|(_, key)| *key == field.key) else { return true };
         let exact = |v: &String| v.is_ascii() && v.trim_end() == v;
@@ -101,9 +106,13 @@ pub fn aiff_chunks(meta: &Metadata) -> SerializedChunks {
         }
         true
     });
+    if !(rest.fields.is_empty() && rest.pictures.is_empty() && rest.chapters.is_empty() && rest.native.is_empty()) {
+        // Many programs read only this tag when there is one: it must not be a torso.
+        rest.fields.clone_from(&meta.fields);
+    }
     let tag = id3v2::id3v2(&rest);
     out.losses = tag.losses;
-    lose_natives(meta, "AIFF", &mut out.losses, |kind| kind.starts_with("id3:"));
+    lose_natives(meta, "AIFF", &mut out.losses, is_id3);
     if !tag.bytes.is_empty() {
         out.chunks.push((*b"ID3 ", tag.bytes));
     }
@@ -118,7 +127,7 @@ mod tests {
     fn sample_rates_and_markers() {
         // 44100 Hz as in the AIFF specification's example.
         assert_eq!(extended(&[0x40, 0x0E, 0xAC, 0x44, 0, 0, 0, 0, 0, 0]), 44_100.0);
-        assert_eq!(extended(&[0x7F, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0]).is_finite(), true);
+        assert!(extended(&[0x7F, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0]).is_finite());
         let data = b"\0\x02\0\x01\0\0\0\x64\x03abc\0\x02\0\0\0\xC8\x02ab\0";
         assert_eq!(parse_markers(data), [(100, "abc".to_owned()), (200, "ab".to_owned())]);
         assert_eq!(parse_markers(b"\xFF\xFF\0"), []);

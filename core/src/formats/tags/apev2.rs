@@ -70,8 +70,8 @@ fn binary(key: &str, value: &[u8], c: &mut Collector) {
 
 #[cfg(test)]
 mod tests {
-    use crate::formats::Limits;
     use super::*;
+    use crate::formats::Limits;
 
     #[test]
     fn items_pictures_and_a_size_beyond_the_file() {

@@ -16,3 +16,20 @@ pub(super) fn read(input: &mut Input<'_>, c: &mut Collector) {
     let data = input.up_to(HEADER, len);
     c.add("comment", text::fixed(&data));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::Limits;
+
+    #[test]
+    fn annotation_up_to_its_padding_and_a_wild_offset() {
+        for (offset, want) in [(36u32, "made by hand"), (0xFFFF_FFFF, "made by hand"), (0, "")] {
+            let file = [&b".snd"[..], &offset.to_be_bytes(), &[0; 16], b"made by hand\0\0\0\0audio"].concat();
+            let len = file.len() as u64;
+            let mut c = Collector::default();
+            read(&mut Input::new(&mut std::io::Cursor::new(file), len, &Limits::default()), &mut c);
+            assert_eq!(c.first("comment").unwrap_or(""), want, "{offset}");
+        }
+    }
+}

@@ -35,9 +35,6 @@ impl<'a> Cursor<'a> {
     pub fn u16_be(&mut self) -> Option<u16> {
         self.array().map(u16::from_be_bytes)
     }
-    pub fn u24_be(&mut self) -> Option<u32> {
-        self.array::<3>().map(|[a, b, c]| u32::from_be_bytes([0, a, b, c]))
-    }
     pub fn u32_be(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
     }

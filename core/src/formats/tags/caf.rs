@@ -34,16 +34,14 @@ fn parse(data: &[u8], c: &mut Collector) {
         }
         let (key, value) = (text::utf8(cur.until_nul()), text::utf8(cur.until_nul()));
         // `key 2`, `key 3`: further values, see `caf_info`.
-        if let Some(rest) = key.strip_prefix("chapter ") {
-            if let Some(chapter) = parse_chapter(rest, &value) {
-                chapters.push(chapter);
-                continue;
-            }
+        if let Some(chapter) = key.strip_prefix("chapter ").and_then(|n| parse_chapter(n, &value)) {
+            chapters.push(chapter);
+            continue;
         }
         if TECHNICAL.contains(&key.as_str()) {
             continue;
         }
-        let base = key.rsplit_once('#').filter(|(_, n)| n.parse::<u32>().is_ok()).map_or(key.as_str(), |(k, _)| k);
+        let base = numbered(&key).map_or(key.as_str(), |(base, _)| base);
         match fields::by_caf(base) {
             Some("track") => c.add_pair("track", "track_total", &value),
             Some(known) => c.add(known, value),
@@ -51,6 +49,18 @@ fn parse(data: &[u8], c: &mut Collector) {
         }
     }
     chapters.into_iter().for_each(|(start, end, title)| c.chapter(start, end, title));
+}
+
+/// Splits `artist#2` into the key and the number of the value.
+fn numbered(key: &str) -> Option<(&str, u32)> {
+    let (base, n) = key.rsplit_once('#')?;
+    Some((base, n.parse().ok()?))
+}
+
+/// True for a key that would be taken for something else; with `#1` behind it, it is not.
+fn is_special(key: &str) -> bool {
+    let chapter = key.strip_prefix("chapter ").is_some_and(|n| n.parse::<u32>().is_ok());
+    chapter || numbered(key).is_some() || TECHNICAL.contains(&key)
 }
 
 fn parse_chapter(key: &str, value: &str) -> Option<(f64, Option<f64>, String)> {
@@ -73,7 +83,7 @@ pub fn caf_info(meta: &Metadata) -> Serialized {
             None => field.key.as_str(),
         };
         for (i, value) in field.values.iter().enumerate() {
-            let key = if i == 0 { name.to_owned() } else { format!("{name}#{}", i + 1) };
+            let key = if i == 0 && !is_special(name) { name.to_owned() } else { format!("{name}#{}", i + 1) };
             pairs.push((key, value.clone()));
         }
     }

@@ -16,14 +16,24 @@ pub(super) struct Collector {
     meta: Metadata,
     index: HashMap<String, usize>,
     values: usize,
+    /// What chapters have besides a title: index of the chapter, and what.
+    extras: Vec<(usize, Extra)>,
+}
+
+/// Part of a chapter that has no place in [`Chapter`].
+enum Extra {
+    /// Becomes the field `chapter_url:N`, N from 1.
+    Url(String),
+    /// An ID3v2 frame; becomes the native item `chapter:N/ID`.
+    Frame(String, Vec<u8>),
 }
 
 impl Collector {
-    /// Adds a value to the field `key` (already canonical). Empty values and repeated ones are dropped.
+    /// Adds a value to the field `key` (already canonical). Blank values and repeated ones are dropped.
     pub fn add(&mut self, key: &str, value: impl Into<String>) {
         let mut value: String = value.into();
         value.truncate(value.trim_end_matches('\0').len());
-        if value.is_empty() || key.is_empty() || self.values >= MAX_VALUES {
+        if value.trim().is_empty() || key.is_empty() || self.values >= MAX_VALUES {
             return;
         }
         if value.contains('\0') {
@@ -60,17 +70,27 @@ impl Collector {
 
     /// Adds `3/12` as number and total, anything else as number.
     pub fn add_pair(&mut self, number: &str, total: &str, value: &str) {
-        let value = value.trim();
         match value.split_once('/') {
-            Some((n, t)) if numeric(n) && numeric(t) => {
-                self.add(number, n.trim());
-                self.add(total, t.trim());
+            Some((n, t)) if (numeric(n) || n.trim().is_empty()) && numeric(t) => {
+                // A total of 0 says that it is not known, and so does a number of 0 beside it.
+                let no_total = t.trim().bytes().all(|b| b == b'0');
+                if !(no_total && n.trim().bytes().all(|b| b == b'0')) {
+                    self.add(number, n.trim());
+                }
+                if !no_total {
+                    self.add(total, t.trim());
+                }
             }
             _ => self.add(number, value),
         }
     }
 
-    /// Replaces nothing: true when `key` has no value yet.
+    /// True when no field was found.
+    pub fn is_empty(&self) -> bool {
+        self.meta.fields.is_empty()
+    }
+
+    /// True when `key` has no value yet.
     pub fn is_missing(&self, key: &str) -> bool {
         !self.index.contains_key(key)
     }
@@ -99,6 +119,24 @@ impl Collector {
         }
     }
 
+    /// Adds a link to the chapter added last.
+    pub fn chapter_url(&mut self, url: impl Into<String>) {
+        self.extra(Extra::Url(url.into()));
+    }
+
+    /// Adds an ID3v2 frame to the chapter added last.
+    pub fn chapter_frame(&mut self, id: &str, body: &[u8]) {
+        self.extra(Extra::Frame(id.to_owned(), body.to_vec()));
+    }
+
+    fn extra(&mut self, extra: Extra) {
+        if let Some(at) = self.meta.chapters.len().checked_sub(1)
+            && self.extras.len() < MAX_ITEMS
+        {
+            self.extras.push((at, extra));
+        }
+    }
+
     /// True when chapters were found.
     pub fn has_chapters(&self) -> bool {
         !self.meta.chapters.is_empty()
@@ -115,9 +153,10 @@ impl Collector {
 
     /// Fills what is missing from a tag of lower rank: whole fields; pictures and chapters when there are none.
     pub fn merge(&mut self, lower: Metadata) {
-        let had_comment = !self.is_missing("comment");
+        let has_chapters = self.has_chapters();
         for field in lower.fields {
-            if self.is_missing(&field.key) && !(had_comment && field.key == "comment") {
+            let of_chapter = field.key.starts_with("chapter_url:");
+            if self.is_missing(&field.key) && !(has_chapters && of_chapter) {
                 for value in field.values {
                     self.add(&field.key, value);
                 }
@@ -132,14 +171,26 @@ impl Collector {
         if !self.has_chapters() {
             self.meta.chapters = lower.chapters;
         }
-        for item in lower.native {
+        for item in lower.native.into_iter().filter(|n| !(has_chapters && n.kind.starts_with("chapter:"))) {
             self.native(item.kind, &item.data);
         }
     }
 
     /// The result, chapters by start time.
     pub fn finish(mut self) -> Metadata {
-        self.meta.chapters.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
+        let mut order: Vec<usize> = (0..self.meta.chapters.len()).collect();
+        order.sort_by(|a, b| self.meta.chapters[*a].start_s.total_cmp(&self.meta.chapters[*b].start_s));
+        let mut number = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(new, old)| number[*old] = new + 1);
+        self.meta.chapters = order.iter().map(|old| self.meta.chapters[*old].clone()).collect();
+        for (chapter, extra) in std::mem::take(&mut self.extras) {
+            // Extras of chapters that a merge replaced have no number.
+            let Some(n) = number.get(chapter) else { continue };
+            match extra {
+                Extra::Url(url) => self.add(&format!("chapter_url:{n}"), url),
+                Extra::Frame(id, data) => self.native(format!("chapter:{n}/{id}"), &data),
+            }
+        }
         self.meta
     }
 }

@@ -20,7 +20,8 @@ pub(super) fn read(input: &mut Input<'_>, at: u64, c: &mut Collector) {
     for _ in 0..4096 {
         let Some([kind, a, b, d]) = input.array::<4>(at) else { return };
         let len = u64::from(u32::from_be_bytes([0, a, b, d]));
-        if matches!(kind & 0x7F, 0 | APPLICATION | VORBIS_COMMENT | CUESHEET | PICTURE) {
+        // Padding and the seek table say nothing about the work.
+        if !matches!(kind & 0x7F, 1 | 3 | 127) {
             let data = input.up_to(at + 4, len);
             block(kind & 0x7F, &data, &mut rate, c);
         }
@@ -39,14 +40,16 @@ pub(super) fn block(kind: u8, data: &[u8], rate: &mut u32, c: &mut Collector) {
         VORBIS_COMMENT => vorbis::parse(data, c),
         CUESHEET => {
             cue_sheet(data, *rate, c);
-            c.native("flac:cuesheet", data);
+            // With the rate for which its sample offsets hold.
+            c.native(format!("flac:cuesheet:{rate}"), data);
         }
         PICTURE => {
             if let Some(picture) = parse_picture(data) {
                 c.picture(picture);
             }
         }
-        _ => {}
+        1 | 3 => {}
+        _ => c.native(format!("flac:block:{kind}"), data),
     }
 }
 
@@ -156,7 +159,13 @@ pub(super) fn dimensions(data: &[u8]) -> Option<(u32, u32, u32)> {
     }
 }
 
-/// PICTURE block bodies, one per picture that fits (a block holds 16 MiB).
+/// True when a picture is too large for a FLAC block.
+pub(super) fn is_too_large(picture: &Picture) -> bool {
+    picture.data.len() + picture.mime.len() + picture.description.len() + 32 > MAX_BLOCK
+}
+
+/// PICTURE block bodies, one per picture that fits (a block holds 16 MiB); [`super::write::vorbis_comment`] lists those
+/// that do not.
 pub fn flac_pictures(meta: &Metadata) -> Vec<Vec<u8>> {
     meta.pictures.iter().map(picture_block).filter(|b| b.len() <= MAX_BLOCK).collect()
 }
@@ -170,18 +179,28 @@ pub struct FlacBlocks {
     pub losses: Vec<Loss>,
 }
 
-/// Comments, pictures and application data as FLAC blocks. `vendor` names the encoder. A cue sheet is carried as
-/// chapters, because its sample offsets hold for the source only.
-pub fn flac_blocks(meta: &Metadata, vendor: &str) -> FlacBlocks {
+/// Block type of a native item that a FLAC file of `rate_hz` may hold.
+fn block_type(kind: &str, rate_hz: u32) -> Option<u8> {
+    match kind.strip_prefix("flac:")?.split_once(':') {
+        None => (kind == "flac:application").then_some(APPLICATION),
+        Some(("cuesheet", rate)) => (rate.parse() == Ok(rate_hz)).then_some(CUESHEET),
+        Some(("block", number)) => number.parse().ok().filter(|n| (7..127).contains(n)),
+        Some(_) => None,
+    }
+}
+
+/// Comments, pictures, application data, blocks of unknown type, and a cue sheet if its sample offsets are for
+/// `rate_hz`, as FLAC blocks. `vendor` names the encoder.
+pub fn flac_blocks(meta: &Metadata, vendor: &str, rate_hz: u32) -> FlacBlocks {
     let mut losses = Vec::new();
-    lose_natives(meta, "FLAC", &mut losses, |kind| kind == "flac:application");
+    lose_natives(meta, "FLAC", &mut losses, |kind| block_type(kind, rate_hz).is_some());
     let mut blocks = vec![(VORBIS_COMMENT, vorbis::comments(meta, vendor, false, &mut losses))];
-    blocks.extend(meta.native.iter().filter(|n| n.kind == "flac:application").map(|n| (APPLICATION, n.data.clone())));
+    blocks.extend(meta.native.iter().filter_map(|n| Some((block_type(&n.kind, rate_hz)?, n.data.clone()))));
     blocks.extend(meta.pictures.iter().map(|p| (PICTURE, picture_block(p))));
     blocks.retain(|(kind, body)| {
         let fits = body.len() <= MAX_BLOCK;
         if !fits {
-            let field = if *kind == PICTURE { "picture" } else { "flac:application" };
+            let field = if *kind == PICTURE { "picture" } else { "comments" };
             lose(&mut losses, field, format!("{} bytes; a FLAC metadata block holds 16 MiB", body.len()));
         }
         fits

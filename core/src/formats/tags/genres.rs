@@ -222,6 +222,10 @@ pub(super) fn parse_tcon(value: &str) -> Vec<String> {
             break;
         }
         let Some((reference, after)) = inner.split_once(')') else { break };
+        if reference == "255" {
+            rest = after.trim_start(); // "none" in ID3v1
+            continue;
+        }
         let Some(genre) = named(reference) else { break };
         if !out.contains(&genre) {
             out.push(genre);
@@ -249,6 +253,7 @@ mod tests {
         assert_eq!(parse_tcon("(17)Rock"), ["Rock"]);
         assert_eq!(parse_tcon("(RX)"), ["Remix"]);
         assert_eq!(parse_tcon("(999)"), ["(999)"]);
+        assert!(parse_tcon("(255)").is_empty());
         assert_eq!(parse_tcon("Pop/Trip-Hop"), ["Pop/Trip-Hop"]);
         assert_eq!((name(85), name(191), name(192)), (Some("Bebop"), Some("Psybient"), None));
     }

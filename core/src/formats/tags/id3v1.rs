@@ -72,8 +72,8 @@ fn number(digits: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use crate::formats::Limits;
     use super::*;
+    use crate::formats::Limits;
 
     #[test]
     fn track_of_version_1_1_and_lyrics3_before_it() {

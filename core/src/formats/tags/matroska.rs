@@ -252,7 +252,7 @@ fn finish(found: Found, c: &mut Collector) {
                 "TITLE" => c.add("album", value),
                 "ARTIST" => c.add("album_artist", value),
                 "TOTAL_PARTS" => c.add("track_total", value),
-                "PART_NUMBER" => c.add("disc", value),
+                "PART_NUMBER" => c.add_pair("disc", "disc_total", &value),
                 "SORT_WITH" => c.add("album_sort", value),
                 _ => c.add_named(&name, value),
             }
@@ -269,8 +269,8 @@ fn finish(found: Found, c: &mut Collector) {
 
 #[cfg(test)]
 mod tests {
-    use crate::formats::Limits;
     use super::*;
+    use crate::formats::Limits;
 
     fn el(id: u32, body: &[u8]) -> Vec<u8> {
         let id: Vec<u8> = id.to_be_bytes().into_iter().skip_while(|b| *b == 0).collect();

@@ -22,6 +22,7 @@ mod json;
 mod matroska;
 mod mp4;
 mod ogg;
+mod picture_privacy;
 mod policy;
 mod read;
 mod riff;
@@ -35,6 +36,8 @@ pub use fields::canonical_keys;
 pub use json::to_json;
 pub use policy::{set_replay_gain, shift_chapters, transfer};
 pub use read::read;
+
+pub mod write;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -126,3 +126,52 @@ impl Pages {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::Limits;
+
+    fn page(serial: u8, first: bool, lacing: &[u8], body: &[u8]) -> Vec<u8> {
+        let mut out = b"OggS\0".to_vec();
+        out.push(if first { 2 } else { 0 });
+        out.extend([0; 8]);
+        out.extend([serial, 0, 0, 0]);
+        out.extend([0; 8]);
+        out.push(lacing.len() as u8);
+        out.extend(lacing);
+        out.extend(body);
+        out
+    }
+
+    #[test]
+    fn the_packet_is_found_among_other_streams_and_across_pages() {
+        let value = "x".repeat(400);
+        let tags = [&b"OpusTags\0\0\0\0\x01\0\0\0"[..], &403u32.to_le_bytes(), b"a=", value.as_bytes(), b"!"].concat();
+        let file = [
+            page(1, true, &[8], b"fishead\0"),
+            page(2, true, &[19], b"OpusHead\x01\x02\0\0\0\0\0\0\0\0\0"),
+            page(1, false, &[3], b"xyz"),
+            page(2, false, &[255], &tags[..255]),
+            page(1, false, &[3], b"xyz"),
+            page(2, false, &[(tags.len() - 255) as u8], &tags[255..]),
+        ]
+        .concat();
+        let len = file.len() as u64;
+        let mut c = Collector::default();
+        read(&mut Input::new(&mut std::io::Cursor::new(file), len, &Limits::default()), 0, &mut c);
+        assert_eq!(c.first("a").map(str::len), Some(401));
+    }
+
+    #[test]
+    fn blocks_of_ogg_flac() {
+        let head = [&b"\x7FFLAC\x01\0\0\x01fLaC\0\0\0\x22"[..], &[0; 34]].concat();
+        let comment = b"\x84\0\0\x0F\0\0\0\0\x01\0\0\0\x03\0\0\0a=b";
+        let file =
+            [page(1, true, &[head.len() as u8], &head), page(1, false, &[comment.len() as u8], comment)].concat();
+        let len = file.len() as u64;
+        let mut c = Collector::default();
+        read(&mut Input::new(&mut std::io::Cursor::new(file), len, &Limits::default()), 0, &mut c);
+        assert_eq!(c.first("a"), Some("b"));
+    }
+}

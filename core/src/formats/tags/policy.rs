@@ -1,6 +1,8 @@
 //! What of the source's metadata goes into a new file.
 
-use super::{Field, Loss, Metadata, TagPolicy, bext, write::lose};
+use super::vorbis::chapter_number;
+use super::write::lose;
+use super::{Field, Loss, Metadata, TagPolicy, bext, picture_privacy};
 
 /// Fields about persons, places and machines, which [`TagPolicy::StripPrivate`] removes.
 const PRIVATE: &[&str] = &[
@@ -27,7 +29,6 @@ const PRIVATE: &[&str] = &[
     "url_payment",
     "encoding_date",
     "tagging_date",
-    "acoustid_fingerprint",
 ];
 /// Parts of names that say the same.
 const PRIVATE_PARTS: &[&str] = &[
@@ -83,8 +84,21 @@ pub fn transfer(
         let key = super::fields::by_name(key).unwrap_or(key);
         out.fields.retain(|f| f.key != key);
         losses.retain(|l| l.field != key);
-        if let Some(value) = value {
-            out.fields.push(Field { key: key.to_owned(), values: vec![value.clone()] });
+        let mut set = |key: &str, value: &str| {
+            // NUL separates values in most formats.
+            let value = value.replace('\0', " ");
+            out.fields.retain(|f| f.key != key);
+            if !value.is_empty() {
+                out.fields.push(Field { key: key.to_owned(), values: vec![value] });
+            }
+        };
+        match value.as_deref().map(|v| (v, v.split_once('/'))) {
+            None => {}
+            Some((_, Some((number, total)))) if matches!(key, "track" | "disc") => {
+                set(key, number);
+                set(&format!("{key}_total"), total);
+            }
+            Some((value, _)) => set(key, value),
         }
     }
     (out, losses)
@@ -101,6 +115,12 @@ fn drop_all(source: &Metadata, losses: &mut Vec<Loss>) {
 fn strip_private(source: &Metadata, losses: &mut Vec<Loss>) -> Metadata {
     const REASON: &str = "private, removed by the tag policy";
     let mut out = source.clone();
+    for picture in &mut out.pictures {
+        if let Some(clean) = picture_privacy::strip(&picture.data) {
+            picture.data = clean;
+            lose(losses, "picture", "Exif, XMP and text blocks inside the picture: private, removed by the tag policy");
+        }
+    }
     out.fields.retain(|f| {
         let lower = f.key.to_lowercase();
         let private = PRIVATE.contains(&f.key.as_str()) || PRIVATE_PARTS.iter().any(|p| lower.contains(p));
@@ -111,7 +131,9 @@ fn strip_private(source: &Metadata, losses: &mut Vec<Loss>) -> Metadata {
     });
     // Opaque blocks may tell anything: serial numbers in iXML and bext, addresses in XMP, e-mail in POPM.
     out.native.retain(|n| {
-        let harmless = matches!(n.kind.as_str(), "id3:SYLT" | "id3:MCDI" | "id3:PCNT" | "flac:cuesheet");
+        let harmless = n.kind.starts_with("chapter:")
+            || n.kind.starts_with("flac:cuesheet")
+            || matches!(n.kind.as_str(), "id3:SYLT" | "id3:MCDI" | "id3:PCNT");
         if !harmless {
             lose(losses, &n.kind, REASON);
         }
@@ -148,11 +170,12 @@ fn drop_stale(out: &mut Metadata, level_changed: bool, losses: &mut Vec<Loss>) {
     });
     out.native.retain(|n| {
         let reason = match n.kind.as_str() {
-            "id3:RVA2" | "id3:RVAD" | "id3:RGAD" | "id3:EQU2" | "id3:EQUA" if level_changed => "level changed",
+            "id3:RVA2" | "id3:RVA" | "id3:RVAD" | "id3:RGAD" | "id3:EQU2" | "id3:EQUA" if level_changed => {
+                "level changed"
+            }
             "id3:MLLT" | "id3:SEEK" | "id3:ASPI" | "id3:RBUF" | "id3:SIGN" | "id3:AENC" | "id3:ENCR" => {
                 "describes the encoding of the source"
             }
-            "flac:cuesheet" if has_chapters => "carried as chapters",
             _ => return true,
         };
         lose(losses, &n.kind, reason);
@@ -191,9 +214,12 @@ pub fn set_replay_gain(meta: &mut Metadata, integrated_lufs: f64, true_peak_dbtp
 
 /// Moves the chapters for audio from which `removed_start_s` seconds were cut at the start and that is now
 /// `new_length_s` long. Chapters outside are dropped; the one that the new start falls into begins at 0. Cue sheets,
-/// whose times would be wrong, are dropped.
+/// whose times would be wrong, are dropped. The last chapter gets an end, which players want from ID3: so call this with
+/// 0 too.
 pub fn shift_chapters(meta: &mut Metadata, removed_start_s: f64, new_length_s: f64) {
     let old = std::mem::take(&mut meta.chapters);
+    // New number of each old chapter, both from 1.
+    let mut numbers = vec![None; old.len()];
     for (i, chapter) in old.iter().enumerate() {
         let end = chapter.end_s.or_else(|| old.get(i + 1).map(|next| next.start_s)).map(|e| e - removed_start_s);
         let start = chapter.start_s - removed_start_s;
@@ -204,11 +230,30 @@ pub fn shift_chapters(meta: &mut Metadata, removed_start_s: f64, new_length_s: f
             moved.end_s =
                 chapter.end_s.map(|e| (e - removed_start_s).clamp(moved.start_s, new_length_s.max(moved.start_s)));
             meta.chapters.push(moved);
+            numbers[i] = Some(meta.chapters.len());
         }
     }
-    if removed_start_s != 0.0 {
+    let renumber = |n: usize| n.checked_sub(1).and_then(|i| numbers.get(i).copied().flatten());
+    meta.fields.retain_mut(|field| {
+        let Some(n) = chapter_number(&field.key) else { return true };
+        let new = renumber(n);
+        field.key = format!("chapter_url:{}", new.unwrap_or(0));
+        new.is_some()
+    });
+    meta.native.retain_mut(|item| {
+        let Some((n, id)) = item.kind.strip_prefix("chapter:").and_then(|k| k.split_once('/')) else { return true };
+        let new = n.parse().ok().and_then(renumber);
+        item.kind = format!("chapter:{}/{id}", new.unwrap_or(0));
+        new.is_some()
+    });
+    if let Some(last) = meta.chapters.last_mut() {
+        last.end_s.get_or_insert(new_length_s.max(last.start_s));
+    }
+    // The last chapter of a cue sheet ends with the audio.
+    let cut = old.iter().filter_map(|c| c.end_s).any(|end| end > new_length_s + removed_start_s + 0.001);
+    if removed_start_s != 0.0 || cut {
         meta.fields.retain(|f| f.key != "cuesheet");
-        meta.native.retain(|n| n.kind != "flac:cuesheet");
+        meta.native.retain(|n| !n.kind.starts_with("flac:cuesheet"));
     }
 }
 
@@ -298,7 +343,11 @@ mod tests {
             ],
             ..Metadata::default()
         };
+        m.fields = vec![field("chapter_url:1", "a"), field("chapter_url:3", "c")];
+        m.native = vec![NativeItem { kind: "chapter:2/APIC".into(), data: vec![1] }];
         shift_chapters(&mut m, 10.0, 40.0);
+        assert_eq!(m.fields, [field("chapter_url:2", "c")]);
+        assert_eq!(m.native[0].kind, "chapter:1/APIC");
         assert_eq!(m.chapters, [ch(0.0, Some(5.0), "cut"), ch(5.0, Some(40.0), "kept")]);
     }
 }

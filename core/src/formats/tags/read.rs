@@ -105,3 +105,58 @@ fn sniff(input: &mut Input<'_>, start: u64, fallback: Container) -> Container {
         _ => fallback,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Field, write};
+    use super::*;
+
+    fn tag(key: &str, value: &str) -> Vec<u8> {
+        let fields = vec![Field { key: key.into(), values: vec![value.into()] }];
+        write::id3v2(&Metadata { fields, ..Metadata::default() }).bytes
+    }
+    fn get(file: Vec<u8>, container: Container, key: &str) -> Option<String> {
+        let len = file.len() as u64;
+        let m = read(&mut std::io::Cursor::new(file), len, container, &Limits::default()).unwrap();
+        m.fields.into_iter().find(|f| f.key == key).map(|f| f.values.join("|"))
+    }
+
+    #[test]
+    fn the_first_tag_with_a_field_gives_it() {
+        let mut v1 = b"TAGOld title".to_vec();
+        v1.resize(128, 0);
+        v1[33..36].copy_from_slice(b"Old");
+        let file = [tag("title", "New"), tag("title", "Second"), tag("album", "Album"), b"\xFF\xFBaudio".to_vec(), v1]
+            .concat();
+        for (key, value) in [("title", "New"), ("album", "Album"), ("artist", "Old")] {
+            assert_eq!(get(file.clone(), Container::MpegAudio, key).as_deref(), Some(value));
+        }
+    }
+
+    #[test]
+    fn tags_at_the_end_with_footer_and_in_dsf() {
+        let mut footed = tag("title", "End");
+        footed[5] = 0x10;
+        let mut footer = footed[..10].to_vec();
+        footer[..3].copy_from_slice(b"3DI");
+        let file = [b"\xFF\xFBaudio".to_vec(), footed, footer].concat();
+        assert_eq!(get(file, Container::Adts, "title").as_deref(), Some("End"));
+        let dsf = [&b"DSD \x1C\0\0\0\0\0\0\0"[..], &[0; 8], &28u64.to_le_bytes(), &tag("title", "DSF")].concat();
+        assert_eq!(get(dsf, Container::Other, "title").as_deref(), Some("DSF"));
+    }
+
+    #[test]
+    fn id3_before_flac_ranks_below_the_comments() {
+        let comments = write::vorbis_comment(
+            &Metadata {
+                fields: vec![Field { key: "title".into(), values: vec!["Own".into()] }],
+                ..Metadata::default()
+            },
+            "",
+        );
+        let mut flac = b"fLaC\x84\0\0".to_vec();
+        flac.push(comments.bytes.len() as u8);
+        flac.extend(comments.bytes);
+        assert_eq!(get([tag("title", "Foreign"), flac].concat(), Container::Flac, "title").as_deref(), Some("Own"));
+    }
+}

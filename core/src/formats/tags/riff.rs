@@ -14,8 +14,6 @@ const MAX_CHUNKS: usize = 8192;
 const KEPT: [&[u8; 4]; 6] = [b"cart", b"_PMX", b"axml", b"ubxt", b"link", b"DISP"];
 /// Chunks that speak of samples or their use, which processing changes: reported as lost.
 const BOUND: [&[u8; 4]; 6] = [b"smpl", b"inst", b"acid", b"chna", b"plst", b"umid"];
-/// Wave64 chunks have GUIDs: the RIFF name, then these bytes.
-const W64_TAIL: [u8; 12] = [0xF3, 0xAC, 0xD3, 0x11, 0x8C, 0xD1, 0x00, 0xC0, 0x4F, 0x8E, 0xDB, 0x8A];
 
 struct Reader {
     big_endian: bool,
@@ -45,10 +43,8 @@ pub(super) fn read(input: &mut Input<'_>, c: &mut Collector) {
     for _ in 0..MAX_CHUNKS {
         let Some(head) = input.exact(at, header) else { break };
         let id = [head[0], head[1], head[2], head[3]];
+        // A Wave64 chunk has a GUID that begins with the RIFF name, and a size that counts the header.
         let size = if wave64 {
-            if head[4..16] != W64_TAIL && &id != b"list" {
-                // Not a RIFF-named chunk; its size still leads on.
-            }
             u64::from_le_bytes(head[16..24].try_into().unwrap_or_default()).saturating_sub(24)
         } else {
             let word = [head[4], head[5], head[6], head[7]];
@@ -228,7 +224,11 @@ pub fn riff_chunks_at(meta: &Metadata, rate_hz: Option<u32>) -> SerializedChunks
     }
     rest.pictures.clone_from(&meta.pictures);
     rest.chapters.clone_from(&meta.chapters);
-    rest.native = meta.native.iter().filter(|n| n.kind.starts_with("id3:")).cloned().collect();
+    rest.native = meta.native.iter().filter(|n| is_id3(&n.kind)).cloned().collect();
+    if !(rest.fields.is_empty() && rest.pictures.is_empty() && rest.chapters.is_empty() && rest.native.is_empty()) {
+        // Many programs read only this tag when there is one: it must not be a torso.
+        rest.fields = meta.fields.iter().filter(|f| !in_bext(&f.key, &f.values)).cloned().collect();
+    }
     let tag = id3v2::id3v2(&rest);
     out.losses = tag.losses;
     if info.len() > 4 {
@@ -247,7 +247,7 @@ pub fn riff_chunks_at(meta: &Metadata, rate_hz: Option<u32>) -> SerializedChunks
     }
     lose_natives(meta, "WAV", &mut out.losses, |kind| {
         let kept = kind.strip_prefix("riff:").is_some_and(|k| KEPT.iter().any(|id| k.as_bytes() == id.as_slice()));
-        matches!(kind, "bext" | "ixml") || kept || kind.starts_with("id3:")
+        matches!(kind, "bext" | "ixml") || kept || is_id3(kind)
     });
     for loss in &mut out.losses {
         if BOUND.iter().any(|id| loss.field.strip_prefix("riff:").is_some_and(|k| k.as_bytes() == id.as_slice())) {
@@ -261,6 +261,11 @@ pub fn riff_chunks_at(meta: &Metadata, rate_hz: Option<u32>) -> SerializedChunks
         cue_points(&meta.chapters, rate, &mut out);
     }
     out
+}
+
+/// True for what an ID3 chunk can hold, or will list as lost.
+fn is_id3(kind: &str) -> bool {
+    kind.starts_with("id3:") || kind.starts_with("chapter:")
 }
 
 fn push_chunk(out: &mut Vec<u8>, id: &[u8], data: &[u8]) {
@@ -299,4 +304,79 @@ fn cue_points(chapters: &[Chapter], rate: u32, out: &mut SerializedChunks) {
     }
     out.chunks.push((*b"cue ", cue));
     out.chunks.push((*b"LIST", adtl));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Field, NativeItem};
+    use super::*;
+    use crate::formats::Limits;
+
+    fn read_bytes(data: Vec<u8>) -> Metadata {
+        let len = data.len() as u64;
+        let mut c = Collector::default();
+        read(&mut Input::new(&mut std::io::Cursor::new(data), len, &Limits::default()), &mut c);
+        c.finish()
+    }
+    fn chunk(id: &[u8], data: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        push_chunk(&mut out, id, data);
+        out
+    }
+    fn fmt() -> Vec<u8> {
+        chunk(b"fmt ", &[&[1, 0, 1, 0][..], &1000u32.to_le_bytes(), &[0; 8]].concat())
+    }
+
+    #[test]
+    fn cue_points_with_labels_and_lengths_are_chapters() {
+        let meta = Metadata {
+            chapters: vec![
+                Chapter { start_s: 0.5, end_s: Some(1.0), title: "Eins".into() },
+                Chapter { start_s: 2.0, end_s: None, title: "two".into() },
+            ],
+            ..Metadata::default()
+        };
+        let mut body = [&b"WAVE"[..], &fmt()].concat();
+        for (id, data) in riff_chunks_at(&meta, Some(1000)).chunks.iter().filter(|(id, _)| id != b"id3 ") {
+            body.extend(chunk(id, data));
+        }
+        assert_eq!(read_bytes([&b"RIFF\0\0\0\0"[..], &body].concat()).chapters, meta.chapters);
+    }
+
+    #[test]
+    fn tags_after_audio_beyond_4_gib_are_sought_by_ds64() {
+        let info = chunk(b"LIST", &[&b"INFO"[..], &chunk(b"INAM", b"Long\0")].concat());
+        let ds64 = chunk(b"ds64", &[&[0; 8][..], &6u64.to_le_bytes(), &[0; 12]].concat());
+        let data = [&b"data\xFF\xFF\xFF\xFF"[..], &[1; 6]].concat();
+        let file = [&b"RF64\xFF\xFF\xFF\xFFWAVE"[..], &ds64, &fmt(), &data, &info].concat();
+        assert_eq!(read_bytes(file).fields[0].values, ["Long"]);
+    }
+
+    #[test]
+    fn big_endian_and_wave64_forms() {
+        let list = b"LIST\0\0\0\x10INFOINAM\0\0\0\x04abc\0";
+        assert_eq!(read_bytes([&b"RIFX\0\0\0\0WAVE"[..], list].concat()).fields[0].values, ["abc"]);
+        let mut w64 = b"riff".to_vec();
+        w64.extend([0; 36]);
+        w64.extend(b"list");
+        w64.extend([0; 12]);
+        w64.extend(40u64.to_le_bytes());
+        w64.extend(b"INFOINAM\x04\0\0\0abc\0");
+        assert_eq!(read_bytes(w64).fields[0].values, ["abc"]);
+    }
+
+    #[test]
+    fn bext_and_ixml_go_through_unchanged_and_say_no_thing_twice() {
+        let mut bext = vec![0u8; 602];
+        bext[..4].copy_from_slice(b"Rain");
+        let native = |kind: &str, data: &[u8]| NativeItem { kind: kind.into(), data: data.to_vec() };
+        let meta = Metadata {
+            fields: vec![Field { key: "description".into(), values: vec!["Rain".into()] }],
+            native: vec![native("bext", &bext), native("ixml", b"<x/>")],
+            ..Metadata::default()
+        };
+        let out = riff_chunks(&meta);
+        assert_eq!(out.chunks, [(*b"bext", bext), (*b"iXML", b"<x/>".to_vec())]);
+        assert_eq!(out.losses, []);
+    }
 }

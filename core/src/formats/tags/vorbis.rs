@@ -4,13 +4,13 @@
 use super::bytes::{Cursor, from_base64, to_base64};
 use super::collect::{Collector, normal_mime};
 use super::write::{Serialized, lose, lose_chapter_ends, lose_natives};
-use super::{Loss, Metadata, Picture, cue, fields, flac, text};
+use super::{Field, Loss, Metadata, Picture, cue, fields, flac, text};
 
 /// Reads a comment header without packet signature.
 pub(super) fn parse(data: &[u8], c: &mut Collector) {
     let mut cur = Cursor::new(data);
     let mut one = Collector::default();
-    let mut chapters: Vec<(u32, Option<f64>, String)> = Vec::new();
+    let mut chapters: Vec<Found> = Vec::new();
     let mut covers: Vec<Vec<u8>> = Vec::new();
     let mut cover_mime = String::new();
     let Some(vendor) = cur.u32_le().and_then(|n| cur.take(n as usize)) else { return };
@@ -30,8 +30,8 @@ pub(super) fn parse(data: &[u8], c: &mut Collector) {
             "COVERART" => covers.extend(std::str::from_utf8(value).ok().and_then(from_base64)),
             "COVERARTMIME" => cover_mime = text::utf8(value),
             _ => {
-                if let Some((number, is_name)) = chapter_name(&upper) {
-                    note_chapter(&mut chapters, number, is_name, &text::utf8(value));
+                if let Some((number, part)) = chapter_name(&upper) {
+                    note_chapter(&mut chapters, number, part, &text::utf8(value));
                 } else {
                     one.add_named(&name, text::utf8(value));
                 }
@@ -41,9 +41,12 @@ pub(super) fn parse(data: &[u8], c: &mut Collector) {
     for data in covers {
         one.picture(Picture { kind: 3, mime: normal_mime(&cover_mime, &data), description: String::new(), data });
     }
-    for (_, start, title) in chapters {
-        if let Some(start) = start {
-            one.chapter(start, None, title);
+    for found in chapters {
+        if let Some(start) = found.start_s {
+            one.chapter(start, None, found.title);
+            if !found.url.is_empty() {
+                one.chapter_url(found.url);
+            }
         }
     }
     if one.is_missing("encoder") {
@@ -58,25 +61,48 @@ pub(super) fn parse(data: &[u8], c: &mut Collector) {
     c.merge(one.finish());
 }
 
-/// `CHAPTER001` or `CHAPTER001NAME`: the number, and whether it is a name.
-fn chapter_name(upper: &str) -> Option<(u32, bool)> {
-    let rest = upper.strip_prefix("CHAPTER")?;
-    let digits = rest.strip_suffix("NAME").unwrap_or(rest);
-    (digits.len() >= 2 && digits.len() <= 6).then_some(())?;
-    Some((digits.parse().ok()?, digits.len() != rest.len()))
+/// A chapter being put together from its comments.
+#[derive(Default)]
+struct Found {
+    number: u32,
+    start_s: Option<f64>,
+    title: String,
+    url: String,
 }
 
-fn note_chapter(chapters: &mut Vec<(u32, Option<f64>, String)>, number: u32, is_name: bool, value: &str) {
-    // Nearly always the last one: times and names come in pairs.
-    let at = chapters.iter().rev().take(512).position(|c| c.0 == number).map(|i| chapters.len() - 1 - i);
+/// What a chapter comment says.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Start,
+    Name,
+    Url,
+}
+
+/// `CHAPTER001`, `CHAPTER001NAME` or `CHAPTER001URL`.
+fn chapter_name(upper: &str) -> Option<(u32, Part)> {
+    let rest = upper.strip_prefix("CHAPTER")?;
+    let (digits, part) = match (rest.strip_suffix("NAME"), rest.strip_suffix("URL")) {
+        (Some(digits), _) => (digits, Part::Name),
+        (_, Some(digits)) => (digits, Part::Url),
+        _ => (rest, Part::Start),
+    };
+    if !(2..=6).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some((digits.parse().ok()?, part))
+}
+
+fn note_chapter(chapters: &mut Vec<Found>, number: u32, part: Part, value: &str) {
+    // Nearly always the last one: the comments of a chapter stand together.
+    let at = chapters.iter().rev().take(512).position(|c| c.number == number).map(|i| chapters.len() - 1 - i);
     let at = at.unwrap_or_else(|| {
-        chapters.push((number, None, String::new()));
+        chapters.push(Found { number, ..Found::default() });
         chapters.len() - 1
     });
-    if is_name {
-        chapters[at].2 = value.to_owned();
-    } else {
-        chapters[at].1 = parse_time(value);
+    match part {
+        Part::Start => chapters[at].start_s = parse_time(value),
+        Part::Name => chapters[at].title = value.to_owned(),
+        Part::Url => chapters[at].url = value.to_owned(),
     }
 }
 
@@ -91,7 +117,7 @@ fn parse_time(s: &str) -> Option<f64> {
 }
 
 /// `HH:MM:SS.mmm`.
-pub(super) fn format_time(seconds: f64) -> String {
+fn format_time(seconds: f64) -> String {
     let ms = (seconds * 1000.0).round().max(0.0) as u64;
     format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
 }
@@ -101,6 +127,9 @@ pub(super) fn format_time(seconds: f64) -> String {
 pub fn vorbis_comment(meta: &Metadata, vendor: &str) -> Serialized {
     let mut losses = Vec::new();
     lose_natives(meta, "a Vorbis comment", &mut losses, |_| false);
+    if meta.pictures.iter().any(flac::is_too_large) {
+        lose(&mut losses, "picture", "larger than a FLAC block can be (16 MiB)");
+    }
     Serialized { bytes: comments(meta, vendor, false, &mut losses), losses }
 }
 
@@ -111,23 +140,60 @@ pub fn vorbis_comment_with_pictures(meta: &Metadata, vendor: &str) -> Serialized
     Serialized { bytes: comments(meta, vendor, true, &mut losses), losses }
 }
 
+/// As [`vorbis_comment_with_pictures`], for Opus: RFC 7845 section 5.2.1 wants R128 gains (to -23 LUFS, in 1/256 dB)
+/// instead of ReplayGain (to -18 LUFS), so these are converted, and the peaks are left out.
+pub fn opus_comment(meta: &Metadata, vendor: &str) -> Serialized {
+    let mut meta = meta.clone();
+    let mut converted = Vec::new();
+    for (from, to) in [("replaygain_track_gain", "r128_track_gain"), ("replaygain_album_gain", "r128_album_gain")] {
+        let gain = meta.fields.iter().find(|f| f.key == from).and_then(|f| f.values.first()).and_then(|v| gain_db(v));
+        if let Some(gain) = gain
+            && !meta.fields.iter().any(|f| f.key == to)
+        {
+            let q7_8 = ((gain - 5.0) * 256.0).round().clamp(-32_768.0, 32_767.0);
+            meta.fields.push(Field { key: to.into(), values: vec![format!("{q7_8:.0}")] });
+        }
+    }
+    meta.fields.retain(|f| {
+        let replaygain = f.key.starts_with("replaygain_");
+        if replaygain {
+            let reason =
+                if f.key.ends_with("_gain") { "written as R128 gain" } else { "Opus has R128 gains only (RFC 7845)" };
+            lose(&mut converted, &f.key, reason);
+        }
+        !replaygain
+    });
+    let mut out = vorbis_comment_with_pictures(&meta, vendor);
+    out.losses.extend(converted);
+    out
+}
+
+/// The number in `-7.89 dB`.
+fn gain_db(value: &str) -> Option<f64> {
+    let number = value.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    number.parse().ok().filter(|g: &f64| g.abs() < 128.0)
+}
+
 /// The header itself; native items are left to the caller.
 pub(super) fn comments(meta: &Metadata, vendor: &str, with_pictures: bool, losses: &mut Vec<Loss>) -> Vec<u8> {
     let mut list: Vec<String> = Vec::new();
     for field in &meta.fields {
-        let name = match fields::by_key(&field.key) {
-            Some(def) => def.vorbis.to_owned(),
-            None => legal_name(&field.key, losses),
+        let of_chapter = chapter_number(&field.key).filter(|n| *n <= meta.chapters.len().min(MAX_CHAPTERS));
+        let name = match (fields::by_key(&field.key), of_chapter) {
+            (Some(def), _) => def.vorbis.to_owned(),
+            (None, Some(n)) => format!("CHAPTER{n:03}URL"),
+            (None, None) => legal_name(&field.key, losses),
         };
         list.extend(field.values.iter().map(|v| format!("{name}={v}")));
     }
-    if meta.chapters.len() > 1000 {
-        lose(losses, "chapter", "Vorbis chapters have three digits: only the first 1000 are kept");
+    if meta.chapters.len() > MAX_CHAPTERS {
+        lose(losses, "chapter", "Vorbis chapters have three digits: only the first 999 are kept");
     }
-    let kept = &meta.chapters[..meta.chapters.len().min(1000)];
+    let kept = &meta.chapters[..meta.chapters.len().min(MAX_CHAPTERS)];
     for (i, chapter) in kept.iter().enumerate() {
-        list.push(format!("CHAPTER{i:03}={}", format_time(chapter.start_s)));
-        list.push(format!("CHAPTER{i:03}NAME={}", chapter.title));
+        let n = i + 1;
+        list.push(format!("CHAPTER{n:03}={}", format_time(chapter.start_s)));
+        list.push(format!("CHAPTER{n:03}NAME={}", chapter.title));
     }
     lose_chapter_ends(kept, "Vorbis", losses);
     if with_pictures {
@@ -143,6 +209,14 @@ pub(super) fn comments(meta: &Metadata, vendor: &str, with_pictures: bool, losse
         out.extend(comment.bytes());
     }
     out
+}
+
+/// Most chapters: three digits, from 1.
+const MAX_CHAPTERS: usize = 999;
+
+/// N of `chapter_url:N`.
+pub(super) fn chapter_number(key: &str) -> Option<usize> {
+    key.strip_prefix("chapter_url:")?.parse().ok().filter(|n| *n > 0)
 }
 
 /// Names are ASCII 0x20 to 0x7D without `=`.
@@ -162,7 +236,7 @@ fn legal_name(key: &str, losses: &mut Vec<Loss>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Chapter, Field};
+    use super::super::Chapter;
     use super::*;
 
     #[test]
@@ -194,6 +268,16 @@ mod tests {
         let mut back = c.finish();
         assert_eq!(back.fields.pop(), Some(field("encoder", &["vendor"])));
         assert_eq!(back, meta);
+    }
+
+    #[test]
+    fn opus_gets_r128_gains() {
+        let field = |key: &str, value: &str| Field { key: key.into(), values: vec![value.into()] };
+        let fields = vec![field("replaygain_track_gain", "-2.00 dB"), field("replaygain_track_peak", "0.9")];
+        let out = opus_comment(&Metadata { fields, ..Metadata::default() }, "");
+        // -2 dB to -18 LUFS is -7 dB to -23 LUFS; times 256.
+        assert!(out.bytes.ends_with(b"R128_TRACK_GAIN=-1792"));
+        assert_eq!(out.losses.len(), 2);
     }
 
     #[test]

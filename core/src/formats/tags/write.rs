@@ -4,7 +4,8 @@
 //! |---|---|
 //! | MP3, ADTS | [`id3v2`] in front |
 //! | FLAC | [`vorbis_comment`] and [`flac_pictures`], or [`flac_blocks`] for everything |
-//! | Ogg Opus, Ogg Vorbis | [`vorbis_comment_with_pictures`] |
+//! | Ogg Vorbis | [`vorbis_comment_with_pictures`] |
+//! | Ogg Opus | [`opus_comment`], the same with R128 gains |
 //! | M4A | [`ilst`] inside `moov.udta` |
 //! | WAV, RF64, W64 | [`riff_chunks`], or [`riff_chunks_at`] with cue points |
 //! | AIFF | [`aiff_chunks`] |
@@ -16,7 +17,7 @@ pub use super::flac::{FlacBlocks, flac_blocks, flac_pictures};
 pub use super::id3v2::id3v2;
 pub use super::mp4::ilst;
 pub use super::riff::{riff_chunks, riff_chunks_at};
-pub use super::vorbis::{vorbis_comment, vorbis_comment_with_pictures};
+pub use super::vorbis::{opus_comment, vorbis_comment, vorbis_comment_with_pictures};
 
 use super::{Chapter, Loss, Metadata};
 
@@ -51,8 +52,11 @@ pub(super) fn lose_natives(meta: &Metadata, format: &str, losses: &mut Vec<Loss>
     for item in meta.native.iter().filter(|n| !kept(&n.kind)) {
         let reason = match item.kind.as_str() {
             "bext" => format!("{format} has no bext chunk; its texts are carried as fields"),
-            kind if kind.starts_with("id3:CHAP/") => {
-                format!("part of a chapter other than its title, not kept ({} bytes)", item.data.len())
+            kind if kind.starts_with("flac:cuesheet") && !meta.chapters.is_empty() => {
+                format!("{format} has no place for a FLAC cue sheet; its tracks are carried as chapters")
+            }
+            kind if kind.starts_with("chapter:") => {
+                format!("{format} chapters cannot hold it ({} bytes)", item.data.len())
             }
             kind if kind.starts_with("id3:CTOC/") => {
                 format!("part of a table of contents, not kept ({} bytes)", item.data.len())

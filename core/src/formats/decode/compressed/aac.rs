@@ -10,6 +10,7 @@ use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::aac_config::AacConfig;
+use super::bytes::Bits;
 use super::codec::{CodecConfig, Output, PacketCodec};
 use super::symphonia_codec;
 use crate::audio::{Buffer, ChannelLayout, Spec};
@@ -27,76 +28,214 @@ pub(super) struct AacPlan {
     /// Frames per packet.
     frames: u64,
     codec: Codec,
+    /// Mono that comes out as two equal channels.
+    fold: bool,
+    /// Packets may hold what has to be taken out, see [`defuse`].
+    defuse: bool,
+}
+
+impl AacPlan {
+    const PLAIN: Self = Self {
+        simple: true,
+        rate_hz: 0,
+        layout: ChannelLayout::MONO,
+        frames: 1024,
+        codec: Codec::AacLc,
+        fold: false,
+        defuse: false,
+    };
+
+    /// Rate of the decoded audio in Hz.
+    pub fn rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
 }
 
 /// How many packets a trial needs: parametric stereo may start after the first SBR header, some frames in.
 pub(super) const TRIAL_PACKETS: usize = 24;
 
-/// Decodes `packets` for trial.
+/// What a trial with syom showed.
+#[derive(Default)]
+struct Trial {
+    /// Packets that could be decoded.
+    good: usize,
+    rate_hz: u32,
+    labels: Vec<syom::Channel>,
+    frames: u64,
+    /// Two channels that were equal throughout.
+    twins: bool,
+    /// A reserved extension payload was met; see [`defuse`].
+    extension: bool,
+    error: String,
+}
+
+impl Trial {
+    fn run(asc: &[u8], packets: &[Vec<u8>]) -> Self {
+        let mut t = Self { twins: true, ..Self::default() };
+        let mut decoder = None;
+        for au in packets.iter().filter(|p| !p.is_empty()) {
+            match trial(&mut decoder, asc, au) {
+                Ok((rate_hz, labels, frames, twins)) => {
+                    t.good += 1;
+                    t.twins &= twins;
+                    if (rate_hz, labels.len()) > (t.rate_hz, t.labels.len()) {
+                        (t.rate_hz, t.labels, t.frames) = (rate_hz, labels, frames);
+                    }
+                }
+                Err((error, extension)) => {
+                    decoder = None;
+                    t.extension |= extension;
+                    t.error = error;
+                }
+            }
+        }
+        t
+    }
+}
+
+/// Number of packets that symphonia decodes.
+fn simple_trial(rate_hz: u32, channels: u32, packets: &[Vec<u8>]) -> usize {
+    let run = || {
+        let mut decoder = open_simple(rate_hz, channels as usize).ok()?;
+        let mut out = Packet::Float(Buffer::new(Spec::new(rate_hz, ChannelLayout::STEREO), 0));
+        Some(packets.iter().filter(|p| !p.is_empty() && symphonia_codec::decode(&mut *decoder, p, &mut out).is_ok()).count())
+    };
+    catch_unwind(AssertUnwindSafe(run)).ok().flatten().unwrap_or(0)
+}
+
+/// Symphonia's decoder. Rate and channel count are all that LC needs; it refuses configs that say more.
+fn open_simple(rate_hz: u32, channels: usize) -> Result<Box<dyn AudioDecoder>> {
+    let layout = if channels == 1 { CHANNEL_LAYOUT_MONO } else { CHANNEL_LAYOUT_STEREO };
+    symphonia_codec::open(CODEC_ID_AAC, &[], rate_hz, Some(layout))
+}
+
+/// Decodes `packets` for trial. May change the AudioSpecificConfig to what the decoders understand.
 ///
 /// # Errors
 /// [`Error::Unsupported`] when no packet can be decoded.
-pub(super) fn plan(asc: &[u8], packets: &[Vec<u8>]) -> Result<AacPlan> {
-    let config = AacConfig::parse(asc).ok_or_else(|| Error::malformed("AAC config", None, format!("{asc:02X?}")))?;
-    let mut best: Option<(u32, Vec<syom::Channel>, u64)> = None;
-    let mut last_error = None;
-    let mut decoder = None;
-    for au in packets.iter().filter(|p| !p.is_empty()) {
-        match trial(&mut decoder, asc, au) {
-            Ok((rate, labels, frames)) => {
-                let better = best.as_ref().is_none_or(|(r, l, _)| rate > *r || rate == *r && labels.len() > l.len());
-                if better {
-                    best = Some((rate, labels, frames));
-                }
-            }
-            Err(e) => {
-                decoder = None;
-                last_error = Some(e);
-            }
+pub(super) fn plan(asc: &mut Vec<u8>, packets: &[Vec<u8>]) -> Result<AacPlan> {
+    let mut config =
+        AacConfig::parse(asc).ok_or_else(|| Error::malformed("AAC config", None, format!("{asc:02X?}")))?;
+    let count = packets.iter().filter(|p| !p.is_empty()).count();
+    if count == 0 {
+        return Err(Error::unsupported("codec", format!("{} without packets", config.name())));
+    }
+    if config.object_type == 3
+        && let Some(byte) = asc.first().copied()
+    {
+        // Some encoders write SSR where they mean LC. Real SSR has gain control data, which LC decoders refuse.
+        let mut lc = asc.clone();
+        lc[0] = byte & 7 | 2 << 3;
+        if Trial::run(&lc, packets).good == count {
+            *asc = lc;
+            config.object_type = 2;
         }
     }
-    let simple_config = config.object_type == 2 && config.frame_samples == 1024 && matches!(config.channel_config, 1 | 2);
-    let Some((rate_hz, labels, frames)) = best else {
-        if simple_config && packets.iter().any(|p| !p.is_empty()) {
-            // Damaged at the start, perhaps good later.
-            let layout = ChannelLayout::from_count(config.channel_config as usize);
-            return Ok(AacPlan { simple: true, rate_hz: config.rate_hz, layout, frames: 1024, codec: Codec::AacLc });
-        }
-        let value = match last_error {
-            Some(e) => format!("{}: {e}", config.name()),
-            None => format!("{} without packets", config.name()),
-        };
-        return Err(Error::unsupported("codec", value));
-    };
-    let doubled = frames > config.frame_samples || config.sbr_rate_hz.is_some();
+    config.normalise_program(asc);
+    let full = Trial::run(asc, packets);
+    let channels = config.channels();
+    let plain = config.object_type == 2 && config.frame_samples == 1024 && matches!(channels, 1 | 2);
+    let single = config.program.is_none_or(|p| p.elements == 1);
+    let core_only = full.good == 0 || full.frames <= config.frame_samples && full.labels.len() == channels as usize;
+    let simple_good =
+        if plain && single && core_only { simple_trial(config.rate_hz, channels, packets) } else { 0 };
+    if simple_good > 0 && simple_good >= full.good {
+        let layout = ChannelLayout::from_count(channels as usize);
+        let rate_hz = config.rate_hz;
+        return Ok(AacPlan { simple: true, rate_hz, layout, frames: 1024, codec: Codec::AacLc, ..AacPlan::PLAIN });
+    }
+    if full.good == 0 {
+        return Err(Error::unsupported("codec", format!("{}: {}", config.name(), full.error)));
+    }
+    let mut labels = full.labels;
+    // Mono HE-AAC comes out as two equal channels, in case parametric stereo follows.
+    let fold = channels == 1 && labels.len() == 2 && full.twins && !config.ps;
+    if fold {
+        labels.truncate(1);
+    }
+    let doubled = full.frames > config.frame_samples || config.sbr_rate_hz.is_some();
     let codec = match (config.object_type, doubled) {
-        (2, true) if config.ps || config.channel_config == 1 && labels.len() == 2 => Codec::HeAacV2,
+        (2, true) if config.ps || channels == 1 && labels.len() == 2 => Codec::HeAacV2,
         (2, true) => Codec::HeAac,
         (2, false) => Codec::AacLc,
         _ => Codec::Aac,
     };
-    let simple = simple_config && codec == Codec::AacLc && labels.len() == config.channel_config as usize;
-    let layout = layout_of(&labels);
-    Ok(AacPlan { simple, rate_hz, layout, frames, codec })
+    Ok(AacPlan {
+        simple: false,
+        rate_hz: full.rate_hz,
+        layout: layout_of(&labels),
+        frames: full.frames,
+        codec,
+        fold,
+        defuse: full.extension,
+    })
 }
 
-fn trial(decoder: &mut Option<syom::Decoder>, asc: &[u8], au: &[u8]) -> Result<(u32, Vec<syom::Channel>, u64), String> {
+/// Rate, channels, frames, and whether two channels are equal; or the error, and whether it is a reserved extension.
+type TrialFrame = Result<(u32, Vec<syom::Channel>, u64, bool), (String, bool)>;
+
+fn trial(decoder: &mut Option<syom::Decoder>, asc: &[u8], au: &[u8]) -> TrialFrame {
+    let error = |e: syom::AacError| {
+        let extension = matches!(e, syom::AacError::Unsupported(syom::UnsupportedFeature::Extension(_)));
+        (e.to_string(), extension)
+    };
     catch_unwind(AssertUnwindSafe(|| {
         let d = match decoder {
             Some(d) => d,
-            None => decoder.insert(syom::Decoder::from_asc(asc, options()).map_err(|e| e.to_string())?),
+            None => decoder.insert(syom::Decoder::from_asc(asc, options()).map_err(error)?),
         };
         let mut seen = None;
         d.decode_au(au, |f| {
             let mut labels: Vec<_> = f.meta.labels().collect();
             labels.resize(f.planar.len(), syom::Channel::Other);
-            seen = Some((f.sample_rate, labels, f.samples as u64));
+            let twins = f.planar.len() == 2 && f.planar[0] == f.planar[1];
+            seen = Some((f.sample_rate, labels, f.samples as u64, twins));
             Ok(())
         })
-        .map_err(|e| e.to_string())?;
-        seen.ok_or_else(|| "no frame".to_owned())
+        .map_err(error)?;
+        seen.ok_or_else(|| ("no frame".to_owned(), false))
     }))
-    .unwrap_or_else(|_| Err("decoder failure".into()))
+    .unwrap_or_else(|_| Err(("decoder failure".into(), false)))
+}
+
+/// Replaces a reserved extension payload in a fill element (ISO/IEC 14496-3 4.5.2.7), which the decoder refuses instead of
+/// skipping, by plain fill. Where the element is cannot be known without decoding what comes before, so the places that
+/// look like one are tried with a decoder of their own.
+fn defuse(asc: &[u8], au: &[u8]) -> Option<Vec<u8>> {
+    let fails = |data: &[u8]| matches!(trial(&mut None, asc, data), Err((_, true)));
+    if !fails(au) {
+        return None;
+    }
+    let total = au.len() * 8;
+    let mut candidates: Vec<(bool, usize)> = Vec::new();
+    for at in 0..total.saturating_sub(12) {
+        let mut b = Bits::new(au);
+        b.skip(at);
+        if b.get(3) != 6 {
+            continue;
+        }
+        let count = match b.get(4) {
+            15 => 14 + b.get(8),
+            n => n,
+        };
+        let kind_at = b.position();
+        let end = kind_at + 8 * count as usize;
+        if count == 0 || end + 3 > total || matches!(b.get(4), 0 | 1 | 2 | 11..=14) {
+            continue;
+        }
+        let mut after = Bits::new(au);
+        after.skip(end);
+        // Most often the fill is the last element: the end mark follows, then the padding of the last byte.
+        candidates.push((after.get(3) == 7 && total - end - 3 < 8, kind_at));
+    }
+    candidates.sort_by_key(|(last, _)| !last);
+    candidates.into_iter().take(64).find_map(|(_, kind_at)| {
+        let mut patched = au.to_vec();
+        for bit in kind_at..kind_at + 4 {
+            patched[bit / 8] &= !(0x80 >> (bit % 8));
+        }
+        trial(&mut None, asc, &patched).is_ok().then_some(patched)
+    })
 }
 
 fn options() -> syom::DecodeOptions {
@@ -152,9 +291,7 @@ struct AacCodec {
 impl AacCodec {
     fn make_engine(&mut self) -> Result<(), String> {
         self.engine = if self.plan.simple {
-            // Without extra data: the rate and channel count of the plan are all that LC needs.
-            let layout = if self.plan.layout.channels() == 1 { CHANNEL_LAYOUT_MONO } else { CHANNEL_LAYOUT_STEREO };
-            let d = symphonia_codec::open(CODEC_ID_AAC, &[], self.plan.rate_hz, Some(layout));
+            let d = open_simple(self.plan.rate_hz, self.plan.layout.channels());
             Engine::Simple(d.map_err(|e| e.to_string())?)
         } else {
             Engine::Full(Box::new(syom::Decoder::from_asc(&self.asc, options()).map_err(|e| e.to_string())?))
@@ -170,14 +307,14 @@ impl AacCodec {
         let result = decoder.decode_au(data, |f| {
             frames = f.samples;
             let labels: Vec<_> = f.meta.labels().collect();
-            let layout = if f.planar.len() == plan.layout.channels() {
+            let layout = if f.planar.len() == plan.layout.channels() || plan.fold {
                 plan.layout
             } else {
                 ChannelLayout::from_count(f.planar.len())
             };
             out.reserve(Spec::new(spec.rate_hz, layout), f.samples);
             out.set_frames(f.samples);
-            let order = wave_order(&labels, f.planar.len());
+            let order = if plan.fold { vec![0] } else { wave_order(&labels, f.planar.len()) };
             for (plane, from) in out.channels_mut().zip(order) {
                 plane.copy_from_slice(&f.planar[from][..f.samples]);
             }
@@ -227,7 +364,8 @@ impl PacketCodec for AacCodec {
             return symphonia_codec::decode(&mut **d, data, out);
         }
         let Packet::Float(planes) = out else { return Err("AAC decodes to floats".into()) };
-        let result = self.decode_full(data, planes);
+        let patched = if self.plan.defuse { defuse(&self.asc, data) } else { None };
+        let result = self.decode_full(patched.as_deref().unwrap_or(data), planes);
         if result.is_err() {
             // An error ends the life of a syom decoder.
             self.make_engine()?;

@@ -23,6 +23,18 @@ pub(super) struct AacConfig {
     pub frame_samples: u64,
     /// Length of the config in bits, for LATM.
     pub bits: usize,
+    /// The program config element, when there is one.
+    pub program: Option<Program>,
+}
+
+/// What matters of a program config element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Program {
+    /// Where it starts in the config, in bits.
+    bit: usize,
+    /// Channels, with the low frequency ones, and the number of elements that hold them.
+    pub channels: u32,
+    pub elements: u32,
 }
 
 impl AacConfig {
@@ -47,6 +59,7 @@ impl AacConfig {
                 b.skip(4);
             }
         }
+        let mut program = None;
         let mut frame_samples = 1024;
         if matches!(object_type, 1..=4 | 6 | 7 | 17 | 19..=23) {
             let short = b.flag();
@@ -61,7 +74,7 @@ impl AacConfig {
             }
             let extension = b.flag();
             if channel_config == 0 {
-                skip_program_config(b);
+                program = Some(read_program(b));
             }
             if matches!(object_type, 6 | 20) {
                 b.skip(3);
@@ -90,7 +103,7 @@ impl AacConfig {
             sbr_rate_hz = read_rate(b);
             ps = b.left() >= 12 && b.get(11) == 0x548 && b.flag();
         }
-        Some(Self { object_type, rate_hz, channel_config, sbr_rate_hz, ps, frame_samples, bits })
+        Some(Self { object_type, rate_hz, channel_config, sbr_rate_hz, ps, frame_samples, bits, program })
     }
 
     /// The config of an ADTS header (2 bits of profile, 4 of rate index, 3 of channels).
@@ -98,6 +111,34 @@ impl AacConfig {
         RATES_HZ.get(rate_index as usize)?;
         let word = (profile + 1) << 11 | rate_index << 7 | channels << 3;
         Some(vec![(word >> 8) as u8, word as u8])
+    }
+
+    /// Channels by the configuration or the program; 0 unknown.
+    pub fn channels(&self) -> u32 {
+        match (self.channel_config, self.program) {
+            (0, Some(p)) => p.channels,
+            (0, None) => 0,
+            (7, _) => 8,
+            (n, _) => n,
+        }
+    }
+
+    /// Sets the object type inside the program config element to LC, which is the only one that the decoder accepts
+    /// there; the element's own object type has no bearing on decoding.
+    pub fn normalise_program(&self, asc: &mut [u8]) {
+        if let (Some(p), true) = (self.program, self.object_type != 2) {
+            for (bit, value) in [(p.bit + 4, false), (p.bit + 5, true)] {
+                if let Some(byte) = asc.get_mut(bit / 8) {
+                    let mask = 0x80 >> (bit % 8);
+                    *byte = if value { *byte | mask } else { *byte & !mask };
+                }
+            }
+        }
+    }
+
+    /// Index of a sampling frequency.
+    pub fn rate_index(rate_hz: u32) -> Option<u32> {
+        RATES_HZ.iter().position(|r| *r == rate_hz).map(|i| i as u32)
     }
 
     /// Name of the object type for messages.
@@ -138,19 +179,27 @@ fn read_rate(b: &mut Bits<'_>) -> Option<u32> {
 }
 
 /// program_config_element (ISO/IEC 14496-3 4.5.1.2 table 4.2).
-fn skip_program_config(b: &mut Bits<'_>) {
+fn read_program(b: &mut Bits<'_>) -> Program {
+    let bit = b.position();
     b.skip(4 + 2 + 4);
-    let (front, side, back) = (b.get(4), b.get(4), b.get(4));
+    let counts = [b.get(4), b.get(4), b.get(4)];
     let (lfe, assoc, cc) = (b.get(2), b.get(3), b.get(4));
     for skip in [4, 4, 3] {
         if b.flag() {
             b.skip(skip);
         }
     }
-    b.skip((5 * (front + side + back) + 4 * (lfe + assoc) + 5 * cc) as usize);
+    let elements = counts.iter().sum::<u32>();
+    let mut channels = lfe;
+    for _ in 0..elements {
+        channels += if b.flag() { 2 } else { 1 };
+        b.skip(4);
+    }
+    b.skip((4 * (lfe + assoc) + 5 * cc) as usize);
     b.skip((8 - b.position() % 8) % 8);
     let comment = b.get(8) as usize;
     b.skip(8 * comment);
+    Program { bit, channels, elements: elements + lfe }
 }
 
 #[cfg(test)]

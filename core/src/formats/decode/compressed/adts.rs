@@ -64,7 +64,8 @@ impl AdtsFramer {
                 }
                 seen += 1;
             }
-            if seen < 3 && (seen == 0 || at < end) {
+            // A stream of fewer frames must be the whole input, or a header could be a coincidence.
+            if seen < 3 && (seen == 0 || at != end || pos != start) {
                 continue;
             }
             let Some(extra) = AacConfig::of_adts(first.profile, first.rate_index, first.channels) else { continue };

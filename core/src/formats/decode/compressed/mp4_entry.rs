@@ -195,15 +195,17 @@ impl EntryBoxes<'_> {
     }
 }
 
+/// What matters of an elementary stream descriptor.
 #[derive(Default)]
-struct Esds {
-    object: u8,
-    bit_rate: u64,
-    info: Vec<u8>,
+pub(super) struct Esds {
+    pub object: u8,
+    pub bit_rate: u64,
+    /// Decoder specific info.
+    pub info: Vec<u8>,
 }
 
 /// ES_Descriptor (ISO/IEC 14496-1 7.2.6.5): object type, mean bit rate, decoder specific info.
-fn parse_esds(mut d: &[u8]) -> Esds {
+pub(super) fn parse_esds(mut d: &[u8]) -> Esds {
     let mut out = Esds::default();
     // At most: ES descriptor, decoder config, decoder specific info; others are stepped over.
     for _ in 0..16 {

@@ -103,12 +103,7 @@ impl MpegFramer {
         &self.first
     }
 
-    /// Mean bit rate of the audio in kbit/s, when all frames have the same.
-    pub fn constant_kbps(&self) -> Option<f64> {
-        (self.first.kbps > 0).then(|| f64::from(self.first.kbps))
-    }
-
-    /// Bytes per second of the first `count` packets, as (bytes, packets).
+    /// Bytes and number of the first `count` packets.
     pub fn sample_sizes(&self, bytes: &mut Bytes, count: u64) -> Result<(u64, u64)> {
         let (mut at, mut n) = (self.stream.start, 0);
         while n < count {
@@ -289,14 +284,14 @@ impl Framer for MpegFramer {
                 continue;
             }
             let next = find_sync(bytes, self.pos + 1, end)?.unwrap_or(end);
-            skipped += next - self.pos;
-            self.pos = next;
+            let step = next - self.pos;
+            (skipped, self.pos) = (skipped + step, next);
             if !self.lost {
                 self.lost = true;
                 damage.note(None, Some(lost_from), "no frame where one should start; searching on");
             }
-            damage.bytes_skipped += skipped;
-            if skipped == 0 || self.pos >= end {
+            damage.bytes_skipped += step;
+            if self.pos >= end {
                 return Ok(false);
             }
         }

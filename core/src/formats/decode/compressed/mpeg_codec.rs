@@ -4,7 +4,7 @@ use symphonia::core::codecs::audio::AudioDecoder;
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3};
 
 use super::codec::{CodecConfig, Output, PacketCodec};
-use super::mpeg_free::FreeFormat;
+use super::mpeg_free::{self, FreeFormat};
 use super::mpeg_header::MpegHeader;
 use super::symphonia_codec;
 use crate::audio::{ChannelLayout, Spec};
@@ -47,7 +47,7 @@ impl MpegCodec {
 impl PacketCodec for MpegCodec {
     fn decode(&mut self, data: &[u8], out: &mut Packet) -> Result<(), String> {
         let h = MpegHeader::parse(data).ok_or("no MPEG audio frame header")?;
-        if h.kbps == 0 {
+        if h.kbps == 0 || !mpeg_free::is_legal(&h, h.kbps) {
             let mut scratch = std::mem::take(&mut self.scratch);
             let result = self.free.normalise(&h, data, &mut scratch).and_then(|()| {
                 let standard = MpegHeader::parse(&scratch).ok_or("free format")?;

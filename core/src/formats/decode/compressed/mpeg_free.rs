@@ -26,19 +26,15 @@ impl FreeFormat {
         let per_channel = kbps_real / h.channels as f64;
         // ISO/IEC 11172-3 table 3-B.2 is chosen by the bit rate per channel, with steps at 48 and 80 kbit/s.
         let class = |kbps: f64| if kbps < 52.0 { 0 } else if kbps < 88.0 { 1 } else { 2 };
-        let fits = |(_, k): &(u32, u16)| {
-            let standard = with_rate(h, *k, 0);
-            let legal = h.layer == 1
-                || match h.channels {
-                    1 => *k <= 192,
-                    _ => *k >= 64 && *k != 80,
-                };
-            let same_table = h.layer == 1
-                || h.version > 0
-                || class(f64::from(*k) / h.channels as f64) == class(per_channel);
-            legal && same_table && standard.bytes(0) >= data.len()
+        let usable = |k: u16| {
+            let same_table =
+                h.layer == 1 || h.version > 0 || class(f64::from(k) / h.channels as f64) == class(per_channel);
+            is_legal(h, k) && same_table
         };
-        let (index, _) = h.rates().find(fits).ok_or("free format with a bit rate beyond the tables")?;
+        let candidates = || h.rates().filter(|(_, k)| usable(*k));
+        // Where none is large enough, the largest: its end may be ancillary data only, else the decoder will say so.
+        let fitting = candidates().find(|(_, k)| with_rate(h, *k, 0).bytes(0) >= data.len());
+        let (index, _) = fitting.or_else(|| candidates().last()).ok_or("bit rate beyond the tables")?;
         write_frame(h, index, data.get(4..).unwrap_or(&[]), out)
     }
 
@@ -92,6 +88,16 @@ impl FreeFormat {
         let (index, _) = h.rates().find(fits).ok_or("free format frame larger than the largest bit rate allows")?;
         let plain = MpegHeader { crc: false, word: h.word | 1 << 16, ..*h };
         write_frame(&plain, index, &payload, out)
+    }
+}
+
+/// False for combinations of bit rate and mode that ISO/IEC 11172-3 2.4.2.3 excludes in layer II, which the decoder
+/// refuses but which some encoders wrote.
+pub(super) fn is_legal(h: &MpegHeader, kbps: u16) -> bool {
+    match (h.layer, h.channels) {
+        (2, 1) => !matches!(kbps, 224 | 256 | 320 | 384),
+        (2, _) => !matches!(kbps, 32 | 48 | 56 | 80),
+        _ => true,
     }
 }
 

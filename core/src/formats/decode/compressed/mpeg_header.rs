@@ -55,8 +55,8 @@ impl MpegHeader {
             i => *KBPS[row].get(i as usize - 1)?,
         };
         let channels = if word >> 6 & 3 == 3 { 1 } else { 2 };
-        // Emphasis 2 is reserved; no encoder writes it and random bytes do.
-        (word & 3 != 2).then_some(Self {
+        // Emphasis 2 is reserved, but the conformance stream `hecommon` has it.
+        Some(Self {
             word,
             version,
             layer,

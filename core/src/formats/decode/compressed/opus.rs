@@ -177,8 +177,9 @@ impl PacketCodec for OpusCodec {
     }
 
     fn preroll_frames(&self) -> u64 {
-        // RFC 7845 4.6 asks for 80 ms at least.
-        24_000
+        // RFC 7845 4.6 asks for 80 ms at least. CELT forgets within some frames; the long-term prediction of SILK takes
+        // most of a second until a seek cannot be told from a linear decode any more.
+        48_000
     }
 
     fn output(&self) -> Output {

@@ -14,12 +14,43 @@ use crate::formats::info::{Codec, SampleFormat};
 /// Length of the identification header.
 pub(super) const IDENT_BYTES: usize = 30;
 
-/// Vorbis I decoder.
-pub(super) struct VorbisCodec {
-    decoder: Box<dyn AudioDecoder>,
+/// Counts the frames of packets by their block sizes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct VorbisCounter {
     block_log2: [u32; 2],
     /// Block flag of each mode.
     modes: Vec<bool>,
+}
+
+impl VorbisCounter {
+    /// From identification and set-up header, one after the other.
+    pub fn new(headers: &[u8]) -> Option<Self> {
+        let (ident, setup) = headers.split_at_checked(IDENT_BYTES)?;
+        let block_log2 = [u32::from(ident[28] & 15), u32::from(ident[28] >> 4)];
+        Some(Self { block_log2, modes: read_modes(setup)? })
+    }
+
+    /// Frames that come out of a packet. `previous` is the block size of the packet before, 0 at the start of a stream.
+    pub fn count(&self, head: &[u8], previous: &mut u64) -> Option<u64> {
+        let first = *head.first()?;
+        if first & 1 != 0 {
+            return Some(0); // a header packet
+        }
+        let bits = self.modes.len().checked_sub(1)?.checked_ilog2().map_or(0, |b| b + 1);
+        let mode = usize::from(first >> 1) & ((1 << bits) - 1);
+        let long = *self.modes.get(mode)?;
+        let size = 1u64 << self.block_log2[usize::from(long)];
+        // A packet gives the second half of the previous block overlapped with the first half of this one; the first
+        // packet of a stream gives nothing.
+        let before = std::mem::replace(previous, size);
+        Some(if before == 0 { 0 } else { (before + size) / 4 })
+    }
+}
+
+/// Vorbis I decoder.
+pub(super) struct VorbisCodec {
+    decoder: Box<dyn AudioDecoder>,
+    counter: VorbisCounter,
     output: Output,
 }
 
@@ -32,8 +63,7 @@ impl VorbisCodec {
             return Err(bad("no signature"));
         }
         let rate = le(&ident[12..16]) as u32;
-        let block_log2 = [u32::from(ident[28] & 15), u32::from(ident[28] >> 4)];
-        let modes = read_modes(setup).ok_or_else(|| bad("no modes in the set-up header"))?;
+        let counter = VorbisCounter::new(&config.extra).ok_or_else(|| bad("no modes in the set-up header"))?;
         let decoder = symphonia_codec::open(CODEC_ID_VORBIS, &config.extra, 0, None)?;
         let channels = usize::from(ident[11]);
         let layout = decoder.codec_params()
@@ -41,7 +71,7 @@ impl VorbisCodec {
             .as_ref()
             .map_or_else(|| vorbis_layout(channels), symphonia_codec::layout_of);
         let output = Output { codec: Codec::Vorbis, spec: Spec::new(rate, layout), sample_format: SampleFormat::Lossy };
-        Ok(Self { decoder, block_log2, modes, output })
+        Ok(Self { decoder, counter, output })
     }
 }
 
@@ -61,22 +91,11 @@ impl PacketCodec for VorbisCodec {
         self.decoder.reset();
     }
     fn count_frames(&self, head: &[u8], state: &mut u64) -> Option<u64> {
-        let first = *head.first()?;
-        if first & 1 != 0 {
-            return Some(0); // a header packet
-        }
-        let bits = (self.modes.len() - 1).checked_ilog2().map_or(0, |b| b + 1);
-        let mode = usize::from(first >> 1) & ((1 << bits) - 1);
-        let long = *self.modes.get(mode)?;
-        let size = 1u64 << self.block_log2[usize::from(long)];
-        // A packet gives the second half of the previous block overlapped with the first half of this one; the first
-        // packet of a stream gives nothing.
-        let previous = std::mem::replace(state, size);
-        Some(if previous == 0 { 0 } else { (previous + size) / 4 })
+        self.counter.count(head, state)
     }
     fn preroll_frames(&self) -> u64 {
         // One block; the packet that holds the target may be long and the one before as well.
-        1 << self.block_log2[1]
+        1 << self.counter.block_log2[1]
     }
     fn output(&self) -> Output {
         self.output

@@ -2,7 +2,7 @@
 //!
 //! Source: RFC 9639 sections 9.1 (frame header), 9.2 (subframes), 9.3 (footer).
 
-use super::bits::{BitWriter, crc8, crc16};
+use super::super::bits::{BitWriter, crc8, crc16};
 use super::lpc::{self, MAX_ORDER, Quantised};
 use super::rice::{self, RicePlan};
 
@@ -161,7 +161,8 @@ impl FrameEncoder {
             let [l, r, m, s] = [(*l, bits), (*r, bits), (&mid[..], bits), (&side[..], bits + 1)]
                 .map(|(samples, bits)| self.candidate(samples, bits));
             let options = [(independent, &l, &r), (8, &l, &s), (9, &s, &r), (10, &m, &s)];
-            let best = options.iter().min_by(|a, b| (a.1.estimate + a.2.estimate).total_cmp(&(b.1.estimate + b.2.estimate)));
+            let best =
+                options.iter().min_by(|a, b| (a.1.estimate + a.2.estimate).total_cmp(&(b.1.estimate + b.2.estimate)));
             if let Some((code, first, second)) = best {
                 return (*code, vec![self.subframe(first), self.subframe(second)]);
             }

@@ -209,7 +209,13 @@ fn narrow_kernel<S: Simd, const O: usize>(_: S, samples: &[i32], c: &[i32; MAX_O
 }
 
 #[inline(always)]
-fn wide_kernel<S: Simd, const O: usize>(_: S, samples: &[i32], c: &[i32; MAX_ORDER], shift: u32, out: &mut [i32]) -> bool {
+fn wide_kernel<S: Simd, const O: usize>(
+    _: S,
+    samples: &[i32],
+    c: &[i32; MAX_ORDER],
+    shift: u32,
+    out: &mut [i32],
+) -> bool {
     let n = out.len();
     let taps: [&[i32]; O] = std::array::from_fn(|j| &samples[j..j + n]);
     let now = &samples[O..O + n];
@@ -271,7 +277,9 @@ mod tests {
             let coefs: Vec<i32> = (0..order as i32).map(|i| 900 - 300 * i).collect();
             let q = Quantised { coefs: coefs.clone(), precision: 12, shift: 9 };
             let want: Vec<i32> = (order..x.len())
-                .map(|i| x[i] - ((0..order).map(|j| i64::from(coefs[j]) * i64::from(x[i - 1 - j])).sum::<i64>() >> 9) as i32)
+                .map(|i| {
+                    x[i] - ((0..order).map(|j| i64::from(coefs[j]) * i64::from(x[i - 1 - j])).sum::<i64>() >> 9) as i32
+                })
                 .collect();
             let (mut narrow, mut wide) = (Vec::new(), Vec::new());
             assert!(residual(&x, &q, 16, &mut narrow));

@@ -3,7 +3,6 @@
 //! Frames do not depend on each other, so pieces of several frames are encoded in parallel when a pool is given; the bytes
 //! are the same for any number of threads. Source: RFC 9639.
 
-mod bits;
 mod frame;
 mod lpc;
 mod md5;
@@ -15,12 +14,12 @@ use rayon::ThreadPool;
 
 use self::frame::{Effort, FrameEncoder, StreamParams};
 use self::md5::Md5;
+use super::ints::IntInput;
 use super::ordered::Ordered;
 use super::out::Out;
-use super::pcm::{check_bits, check_spec, pack_ints};
+use super::pcm::pack_ints;
 use super::{Encoded, Encoder, FlacSettings, PcmSample, Sink};
 use crate::audio::{Buffer, IntBuffer, Spec};
-use crate::dsp::dither::Quantizer;
 use crate::error::Result;
 use crate::formats::tags::{Loss, Metadata, write};
 
@@ -45,13 +44,11 @@ pub(crate) struct FlacEncoder {
     bits: u8,
     params: StreamParams,
     out: Out,
-    quantizer: Quantizer,
-    planes: Vec<Vec<i32>>,
+    input: IntInput,
     jobs: Ordered<Job>,
     next_frame: u64,
     /// First sample of the next frame that is written.
     seek_sample: u64,
-    frames: u64,
     md5: Md5,
     md5_bytes: Vec<u8>,
     frame_sizes: Option<(u32, u32)>,
@@ -144,7 +141,8 @@ impl FlacEncoder {
             add_channel_mask(&mut blocks[0].1, spec.layout.mask());
         }
         let distance = SEEK_SECONDS * u64::from(spec.rate_hz);
-        let capacity = frames_hint.map_or(SEEK_POINTS_UNKNOWN, |n| n.div_ceil(distance.max(1)).min(MAX_SEEK_POINTS)) as usize;
+        let capacity =
+            frames_hint.map_or(SEEK_POINTS_UNKNOWN, |n| n.div_ceil(distance.max(1)).min(MAX_SEEK_POINTS)) as usize;
         let mut head = b"fLaC".to_vec();
         head.extend_from_slice(&[0, 0, 0, STREAMINFO_BYTES as u8]);
         head.resize(head.len() + STREAMINFO_BYTES, 0);
@@ -166,12 +164,10 @@ impl FlacEncoder {
             params,
             audio_at: out.position(),
             out,
-            quantizer: Quantizer::new(bits, settings.dither, spec.channels(), spec.rate_hz),
-            planes: vec![Vec::new(); spec.channels()],
+            input: IntInput::new(spec, bits, settings.dither),
             jobs: Ordered::new(pool),
             next_frame: 0,
             seek_sample: 0,
-            frames: 0,
             md5: Md5::default(),
             md5_bytes: Vec::new(),
             frame_sizes: None,
@@ -192,7 +188,7 @@ impl FlacEncoder {
         b.extend_from_slice(&smallest.to_be_bytes()[1..]);
         b.extend_from_slice(&largest.to_be_bytes()[1..]);
         // 20 bits rate, 3 channels - 1, 5 bits - 1, 36 length (0 = unknown beyond that).
-        let length = if self.frames >> 36 == 0 { self.frames } else { 0 };
+        let length = if self.input.frames() >> 36 == 0 { self.input.frames() } else { 0 };
         let packed = u64::from(self.params.rate_hz) << 44
             | (self.params.channels as u64 - 1) << 41
             | (u64::from(self.bits) - 1) << 36
@@ -202,11 +198,9 @@ impl FlacEncoder {
         self.out.patch(STREAMINFO_AT, &b)
     }
 
-    /// Hashes what lies in `planes` from `from` on and encodes what is complete.
-    fn take_planes(&mut self, from: usize, last: bool) -> Result<()> {
-        let have = self.planes[0].len();
-        self.frames += (have - from) as u64;
-        let fresh: Vec<&[i32]> = self.planes.iter().map(|p| &p[from..]).collect();
+    /// Hashes the input from `from` on and encodes what is complete.
+    fn take(&mut self, from: usize, last: bool) -> Result<()> {
+        let fresh = self.input.since(from);
         let sample = match self.bits {
             16 => PcmSample::S16,
             24 => PcmSample::S24,
@@ -215,21 +209,12 @@ impl FlacEncoder {
         pack_ints(&mut self.md5_bytes, &fresh, sample, false, 0);
         self.md5.update(&self.md5_bytes);
         let piece = self.params.effort.block * FRAMES_PER_JOB;
-        let mut at = 0;
-        while have - at >= piece || (last && at < have) {
-            let end = (at + piece).min(have);
-            let samples: Vec<Vec<i32>> = self.planes.iter().map(|p| p[at..end].to_vec()).collect();
+        while let Some(samples) = self.input.take(piece, last) {
             let (params, number) = (self.params, self.next_frame);
-            self.next_frame += (end - at).div_ceil(self.params.effort.block) as u64;
+            self.next_frame += samples[0].len().div_ceil(self.params.effort.block) as u64;
             self.jobs.submit(move || Ok(encode_piece(params, number, &samples)));
-            at = end;
             while let Some(job) = self.jobs.next_if_crowded() {
                 self.emit(&job?)?;
-            }
-        }
-        if at > 0 {
-            for p in &mut self.planes {
-                p.drain(..at);
             }
         }
         Ok(())
@@ -296,27 +281,19 @@ impl Encoder for FlacEncoder {
     }
 
     fn write(&mut self, block: &Buffer) -> Result<()> {
-        check_spec(self.spec, block.spec())?;
-        let from = self.planes[0].len();
-        self.quantizer.quantize(block, &mut self.planes);
-        self.take_planes(from, false)
+        let from = self.input.write(block)?;
+        self.take(from, false)
     }
 
     fn write_int(&mut self, block: &IntBuffer) -> Result<()> {
-        check_spec(self.spec, block.spec())?;
-        check_bits(block, self.bits)?;
-        let from = self.planes[0].len();
-        let shift = 32 - u32::from(self.bits);
-        for (to, samples) in self.planes.iter_mut().zip(block.channels()) {
-            to.extend(samples.iter().map(|s| s >> shift));
-        }
-        self.take_planes(from, false)
+        let from = self.input.write_int(block)?;
+        self.take(from, false)
     }
 
     fn finish(&mut self) -> Result<Encoded> {
         if self.done.is_none() {
-            let from = self.planes[0].len();
-            self.take_planes(from, true)?;
+            let from = self.input.held();
+            self.take(from, true)?;
             while let Some(job) = self.jobs.next() {
                 self.emit(&job?)?;
             }
@@ -329,12 +306,12 @@ impl Encoder for FlacEncoder {
             }
         }
         Ok(Encoded {
-            frames: self.frames,
+            frames: self.input.frames(),
             bytes: self.out.finish()?,
             delay_frames: 0,
             padding_frames: 0,
-            clipped_samples: self.quantizer.clipped(),
-            dither: self.quantizer.applied(),
+            clipped_samples: self.input.clipped(),
+            dither: self.input.dither(),
             losses: std::mem::take(&mut self.losses),
         })
     }

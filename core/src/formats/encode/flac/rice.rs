@@ -4,7 +4,7 @@
 
 use fearless_simd::{Level, Simd, dispatch};
 
-use super::bits::BitWriter;
+use super::super::bits::BitWriter;
 
 /// Largest parameter of the 4-bit method; 15 is the escape.
 const MAX_K_SHORT: u32 = 14;
@@ -155,7 +155,8 @@ mod tests {
         for mean in [0_u64, 1, 2, 3, 10, 100, 1000, 100_000, 1 << 30] {
             let (sum, n) = (mean * 64, 64);
             let (_, cost) = best_param(sum, n);
-            let all = (0..=30_u32).map(|k| n * u64::from(1 + k) + if k == 0 { sum } else { (sum >> k).saturating_sub(n / 2) });
+            let all = (0..=30_u32)
+                .map(|k| n * u64::from(1 + k) + if k == 0 { sum } else { (sum >> k).saturating_sub(n / 2) });
             assert_eq!(cost, all.min().unwrap(), "mean {mean}");
         }
     }

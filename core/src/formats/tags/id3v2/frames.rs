@@ -165,31 +165,19 @@ fn language_text(body: &[u8], key: &str, c: &mut Collector) -> Option<()> {
     let big_endian = encoding == 2 || cur.rest().starts_with(&[0xFE, 0xFF]);
     let (description, rest) = split_nul(cur.rest(), encoding);
     let description = decode(description, encoding, big_endian);
-    let value = decode(split_end(rest, encoding), encoding, big_endian);
+    // Several values are separated as in other text frames, though no specification says so.
+    let values = split_values(rest, if encoding == 1 && big_endian { 2 } else { encoding });
     let description = description.trim();
     if description.is_empty() {
         let usual = [b"eng", b"XXX", b"xxx", b"und", b"\0\0\0", b"   "].contains(&&language);
         if !usual && language.iter().all(u8::is_ascii_alphabetic) && c.is_missing(key) {
             c.add(&format!("{key}_language"), text::latin1(&language).to_ascii_lowercase());
         }
-        c.add(key, value);
+        values.into_iter().for_each(|v| c.add(key, v));
     } else {
-        c.add(&format!("{key}:{description}"), value);
+        values.into_iter().for_each(|v| c.add(&format!("{key}:{description}"), v));
     }
     Some(())
-}
-
-/// Text up to its terminator at the very end: line ends and stray NULs inside are left to the collector.
-fn split_end(data: &[u8], encoding: u8) -> &[u8] {
-    let mut data = data;
-    if matches!(encoding, 1 | 2) {
-        while let [head @ .., 0, 0] = data
-            && data.len() % 2 == 0
-        {
-            data = head;
-        }
-    }
-    data
 }
 
 fn wxxx(body: &[u8], c: &mut Collector) -> Option<()> {
@@ -266,12 +254,20 @@ fn chap(body: &[u8], c: &mut Collector) -> Option<()> {
     cur.take(8)?; // byte offsets
     let mut title = String::new();
     let mut extra = Vec::new();
+    let mut urls = Collector::default();
     for_each_sub(cur.rest(), &mut |f| match f.id.as_str() {
         "TIT2" => title = text_values(&f.body).into_iter().next().unwrap_or_default(),
-        id => extra.push((format!("id3:CHAP/{id}"), f.body.to_vec())),
+        // The description says that this is a link, or nothing.
+        "WXXX" if urls.is_empty() => drop(wxxx(&f.body, &mut urls)),
+        id => extra.push((id.to_owned(), f.body.to_vec())),
     });
-    c.chapter(f64::from(start) / 1000.0, Some(f64::from(end) / 1000.0), title);
-    extra.into_iter().for_each(|(kind, data)| c.native(kind, &data));
+    // All ones: not stated.
+    let end = (end != u32::MAX).then(|| f64::from(end) / 1000.0);
+    c.chapter(f64::from(start) / 1000.0, end, title);
+    for field in urls.finish().fields {
+        field.values.into_iter().for_each(|url| c.chapter_url(url));
+    }
+    extra.into_iter().for_each(|(id, data)| c.chapter_frame(&id, &data));
     Some(())
 }
 
@@ -338,7 +334,7 @@ mod tests {
         chap.extend(b"WXXX\0\0\0\x03\0\0\x03\0u");
         let m = one("CHAP", &chap);
         assert_eq!((m.chapters[0].start_s, m.chapters[0].end_s, m.chapters[0].title.as_str()), (1.0, Some(2.0), "ab"));
-        assert_eq!(m.native[0].kind, "id3:CHAP/WXXX");
+        assert_eq!(get(&m, "chapter_url:1"), "u");
         let m = one("TIPL", b"\x03producer\0P\0guitar\0G");
         assert_eq!((get(&m, "producer").as_str(), get(&m, "performer:guitar").as_str()), ("P", "G"));
         assert_eq!(one("PRIV", b"o\0x").native[0].data, b"o\0x");

@@ -25,7 +25,8 @@ pub(super) struct Frame<'a> {
 /// Size in bytes of the tag whose first 10 bytes are `header`, with header and footer. `None`: no tag here.
 pub(super) fn tag_len(header: &[u8]) -> Option<u64> {
     let h = header.get(..10)?;
-    if &h[..3] != b"ID3" || h[3] == 0xFF || h[4] == 0xFF || h[6..10].iter().any(|b| *b >= 0x80) {
+    // Some programs set the top bits of the size, which mean nothing.
+    if &h[..3] != b"ID3" || !(2..=4).contains(&h[3]) || h[4] == 0xFF || h[6] >= 0x80 {
         return None;
     }
     let footer = if h[3] >= 4 && h[5] & 0x10 != 0 { 10 } else { 0 };
@@ -82,10 +83,9 @@ pub(super) fn for_each_frame(mut body: &[u8], version: u8, unsynced: bool, f: &m
             return;
         }
         let size = frame_size(body, version);
-        let (status, format) = if version == 2 { (0, 0) } else { (body[8], body[9]) };
+        let format = if version == 2 { 0 } else { body[9] };
         let rest = &body[header_len..];
         let raw = &rest[..size.min(rest.len())];
-        let _ = status;
         if let Some(plain) = plain_body(raw, version, format, unsynced)
             && !plain.is_empty()
         {

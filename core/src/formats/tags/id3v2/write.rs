@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::vorbis::chapter_number;
 use super::super::write::{Serialized, lose, lose_natives};
 use super::super::{Chapter, Field, Loss, Metadata, Picture, fields};
 
@@ -24,8 +25,9 @@ pub fn id3v2(meta: &Metadata) -> Serialized {
     for picture in &meta.pictures {
         w.picture(picture);
     }
-    w.chapters(&meta.chapters);
-    lose_natives(meta, "ID3v2", &mut w.losses, is_frame);
+    w.chapters(meta);
+    let in_chapter = |kind: &str| chapter_frame(kind).is_some_and(|(n, _)| n <= meta.chapters.len());
+    lose_natives(meta, "ID3v2", &mut w.losses, |kind| is_frame(kind) || in_chapter(kind));
     for item in meta.native.iter().filter(|n| is_frame(&n.kind)) {
         w.frame(&item.kind[4..], &item.data, &item.kind);
     }
@@ -42,6 +44,20 @@ pub fn id3v2(meta: &Metadata) -> Serialized {
 fn is_frame(kind: &str) -> bool {
     kind.strip_prefix("id3:")
         .is_some_and(|id| id.len() == 4 && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()))
+}
+
+/// Chapter number from 1 and frame of a native item such as `chapter:3/APIC`.
+fn chapter_frame(kind: &str) -> Option<(usize, &str)> {
+    let (number, id) = kind.strip_prefix("chapter:")?.split_once('/')?;
+    let number = number.parse().ok().filter(|n| *n > 0)?;
+    is_frame(&format!("id3:{id}")).then_some((number, id))
+}
+
+fn push_frame(out: &mut Vec<u8>, id: &str, body: &[u8]) {
+    out.extend(id.bytes());
+    out.extend(syncsafe(body.len()));
+    out.extend([0, 0]);
+    out.extend(body);
 }
 
 fn syncsafe(n: usize) -> [u8; 4] {
@@ -61,10 +77,7 @@ impl Writer {
         if self.frames.len() + body.len() + 10 > MAX_BODY {
             return lose(&mut self.losses, field, "larger than an ID3v2 tag can be (256 MiB)");
         }
-        self.frames.extend(id.bytes());
-        self.frames.extend(syncsafe(body.len()));
-        self.frames.extend([0, 0]);
-        self.frames.extend(body);
+        push_frame(&mut self.frames, id, body);
     }
 
     fn text(&mut self, id: &str, values: &[String], field: &str) {
@@ -115,6 +128,7 @@ impl Writer {
             Some(("lyrics", description)) => self.language_text("USLT", "lyrics", description, values, meta),
             Some(("url", description)) => self.user_urls(description, values, key),
             Some(("performer", role)) => self.person("TMCL", role, values),
+            _ if chapter_number(key).is_some_and(|n| n <= meta.chapters.len()) => {} // written with the chapter
             _ if OTHER_TEXT.contains(&key) => self.text(key, values, key),
             _ => self.user_text(key, values, key),
         }
@@ -126,14 +140,12 @@ impl Writer {
             Some(l) if description.is_empty() && l.len() == 3 && l.is_ascii() => l.as_str(),
             _ => "eng",
         };
-        for value in values {
-            let mut body = vec![3];
-            body.extend(language.bytes());
-            body.extend(description.bytes());
-            body.push(0);
-            body.extend(value.bytes());
-            self.frame(id, &body, key);
-        }
+        let mut body = vec![3];
+        body.extend(language.bytes());
+        body.extend(description.bytes());
+        body.push(0);
+        body.extend(values.join("\0").bytes());
+        self.frame(id, &body, key);
     }
 
     /// Number and total share a frame, written with the number or, without one, with the total.
@@ -227,11 +239,13 @@ impl Writer {
         self.frame("APIC", &body, "picture");
     }
 
-    fn chapters(&mut self, chapters: &[Chapter]) {
+    fn chapters(&mut self, meta: &Metadata) {
+        let chapters = &meta.chapters[..];
         let ms = |s: f64| (s * 1000.0).round();
         // All ones is kept for "not stated".
         let fits = |c: &&Chapter| (0.0..4_294_967_295.0).contains(&ms(c.start_s));
-        let kept: Vec<&Chapter> = chapters.iter().filter(fits).collect();
+        // The starts ascend, so the numbers of the kept ones are those of all.
+        let kept: Vec<&Chapter> = chapters.iter().take_while(fits).collect();
         if kept.len() < chapters.len() {
             lose(&mut self.losses, "chapter", "start beyond what milliseconds in 32 bits can say (49 days)");
         }
@@ -245,10 +259,15 @@ impl Writer {
             body.extend([0xFF; 8]);
             if !chapter.title.is_empty() {
                 let title = [b"\x03".as_slice(), chapter.title.as_bytes()].concat();
-                body.extend(b"TIT2");
-                body.extend(syncsafe(title.len()));
-                body.extend([0, 0]);
-                body.extend(title);
+                push_frame(&mut body, "TIT2", &title);
+            }
+            for url in meta.fields.iter().filter(|f| chapter_number(&f.key) == Some(i + 1)).flat_map(|f| &f.values) {
+                push_frame(&mut body, "WXXX", &[b"\x03chapter url\0", url.as_bytes()].concat());
+            }
+            for item in &meta.native {
+                if let Some((_, id)) = chapter_frame(&item.kind).filter(|(n, _)| *n == i + 1) {
+                    push_frame(&mut body, id, &item.data);
+                }
             }
             self.frame("CHAP", &body, "chapter");
         }

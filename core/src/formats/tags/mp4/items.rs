@@ -200,15 +200,13 @@ pub(super) fn quicktime_text(kind: [u8; 4], data: &[u8], c: &mut Collector) {
         return item(kind, data, None, c);
     }
     let mut cur = Cursor::new(data);
-    let (Some(len), Some(language)) = (cur.u16_be(), cur.u16_be()) else { return };
+    let (Some(len), Some(_language)) = (cur.u16_be(), cur.u16_be()) else { return };
     let Some(value) = cur.take(usize::from(len).min(cur.left())) else { return };
-    // Languages below 0x400 are Macintosh codes with Mac Roman text; packed ISO codes mean UTF-8.
     let value = if value.starts_with(&[0xFE, 0xFF]) || value.starts_with(&[0xFF, 0xFE]) {
         text::utf16(value, true)
     } else {
         text::utf8_or_latin1(value)
     };
-    let _ = language;
     let mut wrapped = Vec::with_capacity(value.len() + 16);
     wrapped.extend((value.len() as u32 + 16).to_be_bytes());
     wrapped.extend(b"data\0\0\0\x01\0\0\0\0");
@@ -216,4 +214,60 @@ pub(super) fn quicktime_text(kind: [u8; 4], data: &[u8], c: &mut Collector) {
     let mut one = Collector::default();
     item(kind, &wrapped, None, &mut one);
     c.merge(one.finish());
+}
+
+/// User data text of 3GPP TS 26.244 section 8: version, language, then UTF-8 or UTF-16 with a byte order mark.
+pub(super) fn text_3gpp(kind: [u8; 4], data: &[u8], c: &mut Collector) {
+    let Some(value) = data.get(6..) else { return };
+    let key = match &kind {
+        b"titl" => "title",
+        b"auth" => "author",
+        b"perf" => "artist",
+        b"dscp" => "description",
+        b"albm" => "album",
+        b"cprt" => "copyright",
+        _ => "genre",
+    };
+    let value = if value.starts_with(&[0xFE, 0xFF]) {
+        text::utf16(value, true)
+    } else {
+        text::utf8_or_latin1(value.split(|b| *b == 0).next().unwrap_or(&[]))
+    };
+    if c.is_missing(key) {
+        c.add(key, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_of_each_kind() {
+        let data = |code: u8, value: &[u8]| {
+            [&(value.len() as u32 + 16).to_be_bytes()[..], b"data\0\0\0", &[code], &[0; 4], value].concat()
+        };
+        let mut c = Collector::default();
+        item(*b"gnre", &data(0, &[0, 18]), None, &mut c);
+        item(*b"trkn", &data(0, &[0, 0, 0, 3, 0, 0, 0, 0]), None, &mut c);
+        item(*b"tmpo", &data(21, &[0, 120]), None, &mut c);
+        item(*b"covr", &[data(13, b"\xFF\xD8\xFF1"), data(14, b"\x89PNG2")].concat(), None, &mut c);
+        item([0, 0, 0, 1], &data(1, b"QT"), Some(&["com.apple.quicktime.title".to_owned()]), &mut c);
+        quicktime_text([0xA9, b'x', b'y', b'z'], b"\0\x08\x15\xC7+48+011/", &mut c);
+        text_3gpp(*b"albm", b"\0\0\0\0\x15\xC7Album\0\x05", &mut c);
+        for (key, value) in [
+            ("genre", "Rock"),
+            ("track", "3"),
+            ("bpm", "120"),
+            ("title", "QT"),
+            ("location", "+48+011/"),
+            ("album", "Album"),
+        ] {
+            assert_eq!(c.first(key), Some(value), "{key}");
+        }
+        assert!(c.is_missing("track_total"));
+        let mimes: Vec<String> = c.finish().pictures.into_iter().map(|p| p.mime).collect();
+        assert_eq!(mimes, ["image/jpeg", "image/png"]);
+        item(*b"trkn", &data(0, &[0]), None, &mut Collector::default());
+    }
 }

@@ -99,6 +99,10 @@ fn user_data(input: &mut Input<'_>, udta: Box4, c: &mut Collector, nero: &mut Ve
             b"meta" => meta(input, part, c),
             b"chpl" => *nero = chapters::nero(&input.up_to(part.start, part.end - part.start)),
             b"Xtra" => c.native("mp4:Xtra", &input.up_to(part.start, part.end - part.start)),
+            b"titl" | b"auth" | b"perf" | b"dscp" | b"albm" | b"cprt" | b"gnre" => {
+                items::text_3gpp(part.kind, &input.up_to(part.start, part.end - part.start), c);
+            }
+            b"loci" => c.native("mp4:loci", &input.up_to(part.start, part.end - part.start)),
             [0xA9, ..] => items::quicktime_text(part.kind, &input.up_to(part.start, part.end - part.start), c),
             _ => {}
         }

@@ -165,11 +165,11 @@ fn nero(chapters: &[Chapter], losses: &mut Vec<Loss>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Picture;
     use super::super::super::bytes::Input;
     use super::super::super::collect::Collector;
-    use super::super::super::Picture;
-    use crate::formats::Limits;
     use super::*;
+    use crate::formats::Limits;
 
     fn back(udta: &[u8]) -> Metadata {
         let file = make_box(b"moov", &make_box(b"udta", udta));
