@@ -1,6 +1,8 @@
 """Tags, pictures and chapters: carried over, or named in the report."""
 
 import mutagen
+import mutagen.id3
+import mutagen.mp4
 import pytest
 
 from conftest import MUSIC, SPEECH, puresound
@@ -8,26 +10,32 @@ from conftest import MUSIC, SPEECH, puresound
 FORMATS = ["wav", "aiff", "flac", "mp3", "m4a", "opus"]
 
 
+KEYS = {
+    "id3": {"title": "TIT2", "artist": "TPE1", "album": "TALB", "genre": "TCON"},
+    "mp4": {"title": "\xa9nam", "artist": "\xa9ART", "album": "\xa9alb", "genre": "\xa9gen"},
+    "vorbis": {"title": "title", "artist": "artist", "album": "album", "genre": "genre"},
+}
+
+
 def easy(path):
-    """Title, artist, album as mutagen reads them, and the number of pictures."""
-    f = mutagen.File(path)
-    tags = f.tags
+    """Title, artist, album, genre as mutagen reads them, and the number of pictures."""
+    file = mutagen.File(path)
+    tags = file.tags
     if tags is None:
         return {}, 0
-    def first(*keys):
-        for key in keys:
-            if key in tags:
-                value = tags[key]
-                value = getattr(value, "text", value)
-                return str(value[0] if isinstance(value, list) else value)
-        return None
-    fields = {
-        "title": first("TIT2", "\xa9nam", "title"), "artist": first("TPE1", "\xa9ART", "artist"),
-        "album": first("TALB", "\xa9alb", "album"), "genre": first("TCON", "\xa9gen", "genre"),
-    }
-    pictures = len(getattr(f, "pictures", [])) or len([k for k in tags if str(k).startswith(("APIC", "covr"))])
-    pictures = pictures or len(tags.get("metadata_block_picture", []) if hasattr(tags, "get") else [])
-    return fields, pictures
+    if isinstance(tags, mutagen.id3.ID3):
+        kind, pictures = "id3", len(tags.getall("APIC"))
+    elif isinstance(tags, mutagen.mp4.MP4Tags):
+        kind, pictures = "mp4", len(tags.get("covr", []))
+    else:
+        kind, pictures = "vorbis", len(getattr(file, "pictures", None) or tags.get("metadata_block_picture", []))
+
+    def first(key):
+        value = tags.get(key)
+        value = getattr(value, "text", value)
+        return str(value[0]) if value else None
+
+    return {name: first(key) for name, key in KEYS[kind].items()}, pictures
 
 
 @pytest.mark.parametrize("ext", FORMATS)

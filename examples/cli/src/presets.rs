@@ -68,7 +68,7 @@ fn lean(preset: &Preset) -> Result<Value, Error> {
 fn list(store: &PresetStore) -> String {
     let mut rows = vec![vec!["name".into(), "category".into(), "level".into(), "description".into()]];
     for p in store.iter() {
-        rows.push(vec![p.name.clone(), p.category.clone(), level(&p.recipe), one_line(&p.description)]);
+        rows.push(vec![p.name.clone(), p.category.clone(), level(&p.recipe), first_sentence(&p.description)]);
     }
     console::columns(&rows, &[])
 }
@@ -87,6 +87,12 @@ fn level(recipe: &Recipe) -> String {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What a list has room for; `show` has the rest.
+fn first_sentence(text: &str) -> String {
+    let line = one_line(text);
+    line.split_once(". ").map_or(line.clone(), |(first, _)| format!("{first}."))
 }
 
 fn markdown(store: &PresetStore) -> String {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pure_sound::formats::ReadOptions;
-use pure_sound::formats::tags::Metadata;
+use pure_sound::formats::tags::{self, Metadata};
 
 use crate::console;
 use crate::context::Context;
@@ -24,7 +24,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let options = args.read.options(ReadOptions::default())?;
     let info = context.engine()?.probe(stdio::source(&args.input)?, &options)?;
     if context.is_json() {
-        console::print_json(&info.metadata, context.args.jsonl)?;
+        console::print_json(&tags::to_json(&info.metadata), context.args.jsonl)?;
     } else {
         console::print(&text(&info.metadata))?;
     }
