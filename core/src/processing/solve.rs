@@ -99,7 +99,8 @@ pub(crate) fn solve(
         let reason = "the input is silent: no gain gives it a level".to_owned();
         return Ok(Solution { gain_db: 0.0, ceiling_dbtp: None, level, reason: Some(reason) });
     }
-    let mut solution = Solution { gain_db: (wanted - level).min(MAX_GAIN_DB), ceiling_dbtp: None, level: wanted, reason: None };
+    let mut solution =
+        Solution { gain_db: (wanted - level).min(MAX_GAIN_DB), ceiling_dbtp: None, level: wanted, reason: None };
     if before.true_peak_dbtp + solution.gain_db <= ceiling_dbtp - LIMITER_GUARD_DB {
         if wanted - level > MAX_GAIN_DB {
             solution.level = level + MAX_GAIN_DB;

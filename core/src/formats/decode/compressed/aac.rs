@@ -4,10 +4,10 @@
 //! Which of the two it has to be cannot be told from headers: SBR and PS may be signalled in the frames only. So the
 //! first packets are decoded for trial ([`plan`]).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
 use symphonia::core::codecs::audio::AudioDecoder;
 use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::aac_config::AacConfig;
 use super::bytes::Bits;
@@ -98,7 +98,12 @@ fn simple_trial(rate_hz: u32, channels: u32, packets: &[Vec<u8>]) -> usize {
     let run = || {
         let mut decoder = open_simple(rate_hz, channels as usize).ok()?;
         let mut out = Packet::Float(Buffer::new(Spec::new(rate_hz, ChannelLayout::STEREO), 0));
-        Some(packets.iter().filter(|p| !p.is_empty() && symphonia_codec::decode(&mut *decoder, p, &mut out).is_ok()).count())
+        Some(
+            packets
+                .iter()
+                .filter(|p| !p.is_empty() && symphonia_codec::decode(&mut *decoder, p, &mut out).is_ok())
+                .count(),
+        )
     };
     catch_unwind(AssertUnwindSafe(run)).ok().flatten().unwrap_or(0)
 }
@@ -137,8 +142,7 @@ pub(super) fn plan(asc: &mut Vec<u8>, packets: &[Vec<u8>]) -> Result<AacPlan> {
     let plain = config.object_type == 2 && config.frame_samples == 1024 && matches!(channels, 1 | 2);
     let single = config.program.is_none_or(|p| p.elements == 1);
     let core_only = full.good == 0 || full.frames <= config.frame_samples && full.labels.len() == channels as usize;
-    let simple_good =
-        if plain && single && core_only { simple_trial(config.rate_hz, channels, packets) } else { 0 };
+    let simple_good = if plain && single && core_only { simple_trial(config.rate_hz, channels, packets) } else { 0 };
     if simple_good > 0 && simple_good >= full.good {
         let layout = ChannelLayout::from_count(channels as usize);
         let rate_hz = config.rate_hz;
@@ -263,7 +267,11 @@ fn layout_of(labels: &[syom::Channel]) -> ChannelLayout {
         n @ (1 | 2) => ChannelLayout::from_count(n),
         n => {
             let mask = labels.iter().fold(0, |m, c| m | mask_bit(*c));
-            if mask.count_ones() as usize == n { ChannelLayout::from_mask(mask, n) } else { ChannelLayout::from_count(n) }
+            if mask.count_ones() as usize == n {
+                ChannelLayout::from_mask(mask, n)
+            } else {
+                ChannelLayout::from_count(n)
+            }
         }
     }
 }

@@ -428,7 +428,8 @@ fn read_encodings(d: &[u8], t: &mut Track) {
         for (id, d) in children(encoding) {
             match id {
                 0x5034 => {
-                    let algorithm = children(d).find(|(id, _)| *id == 0x4254).map_or(0, |(_, d)| be(&d[..d.len().min(8)]));
+                    let algorithm =
+                        children(d).find(|(id, _)| *id == 0x4254).map_or(0, |(_, d)| be(&d[..d.len().min(8)]));
                     if algorithm == 3 {
                         t.stripped = children(d).find(|(id, _)| *id == 0x4255).map_or(Vec::new(), |(_, d)| d.to_vec());
                     } else {

@@ -457,7 +457,12 @@ impl Framer for OggFramer {
         if self.parts.is_empty() {
             // Before the first page of a link.
             let s = self.state;
-            return Some(Mark([self.next_page, self.resume_part as u64 | (self.link as u64) << 16, pack_granule(&s), pack(&s)]));
+            return Some(Mark([
+                self.next_page,
+                self.resume_part as u64 | (self.link as u64) << 16,
+                pack_granule(&s),
+                pack(&s),
+            ]));
         }
         let s = self.state_before;
         Some(Mark([self.page_at, self.part as u64 | (self.link as u64) << 16, pack_granule(&s), pack(&s)]))
