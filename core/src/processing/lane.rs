@@ -264,13 +264,13 @@ impl<'a> Lane<'a> {
 /// How far the peaks of a codec usually rise above those of its input, in dB: the limiter starts that much lower, which
 /// mostly saves a second encode. Only a starting point: the decoded output decides.
 ///
-/// Measured on speech and music limited to -1 dBTP, between the mean and the 90th percentile of the overshoot.
+/// Measured on speech and music limited to -1 dBTP, near the 90th percentile of the overshoot.
 fn overshoot_guess_db(settings: &FormatSettings, channels: usize) -> f64 {
     let table: &[(f64, f64)] = match settings {
-        FormatSettings::Mp3(_) => &[(128.0, 0.15), (96.0, 0.2), (64.0, 0.5), (0.0, 0.9)],
-        FormatSettings::Opus(_) => &[(96.0, 0.5), (64.0, 0.6), (32.0, 0.8), (0.0, 1.2)],
+        FormatSettings::Mp3(_) => &[(128.0, 0.15), (96.0, 0.25), (64.0, 0.6), (0.0, 1.0)],
+        FormatSettings::Opus(_) => &[(96.0, 0.7), (64.0, 0.9), (32.0, 1.1), (0.0, 1.4)],
         FormatSettings::M4a(_) | FormatSettings::Adts(_) | FormatSettings::Vorbis(_) => {
-            &[(96.0, 0.4), (64.0, 0.6), (48.0, 1.0), (0.0, 1.4)]
+            &[(96.0, 0.5), (64.0, 0.8), (48.0, 1.2), (0.0, 1.6)]
         }
         _ => return 0.0,
     };
