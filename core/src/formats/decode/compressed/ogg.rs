@@ -176,8 +176,7 @@ impl OggFramer {
         let (mut total, mut pos, mut link) = (0u64, self.links[0].audio.0, 0);
         let mut last = 0;
         let mut start = first_start;
-        loop {
-            let Some((at, h)) = find_page(bytes, pos, bytes.len())? else { break };
+        while let Some((at, h)) = find_page(bytes, pos, bytes.len())? {
             pos = at + h.bytes();
             if h.flags & FIRST != 0 && at > self.links[link].audio.0 {
                 total += last.max(start + self.links[link].pre_skip) - start - self.links[link].pre_skip;
