@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import BIN, MUSIC, SPEECH, ROOT, names, puresound
+from conftest import BIN, MUSIC, ROOT, SPEECH, ffmpeg_loudness, ffmpeg_pcm, names, puresound
 
 
 @pytest.mark.parametrize("ext", ["wav", "flac", "mp3", "m4a", "opus"])
@@ -37,13 +37,16 @@ def test_threads_and_spool_do_not_change_a_byte(preset, ext, media, tmp_path):
     assert files[0] == files[1] == files[2]
 
 
-def test_several_outputs_equal_single_ones(tmp_path):
+def test_several_outputs_are_as_good_as_single_ones(tmp_path):
+    """The gain is solved at the rate that all outputs share, so the bytes may differ; length and level may not."""
     paths = [tmp_path / f"all.{ext}" for ext in ("opus", "mp3", "flac")]
     puresound("process", SPEECH, *[x for p in paths for x in ("-o", p)], "--preset", "podcast")
     for path in paths:
         alone = tmp_path / f"alone{path.suffix}"
         puresound("process", SPEECH, "-o", alone, "--preset", "podcast")
-        assert alone.read_bytes() == path.read_bytes(), path.name
+        assert len(ffmpeg_pcm(alone)[0]) == len(ffmpeg_pcm(path)[0])
+        # Both are within 0.1 LU of the target.
+        assert ffmpeg_loudness(alone)[0] == pytest.approx(ffmpeg_loudness(path)[0], abs=0.2), path.name
 
 
 @pytest.mark.parametrize("args", [
