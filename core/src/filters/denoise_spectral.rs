@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use fearless_simd::{Simd, dispatch};
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
@@ -16,6 +17,7 @@ use super::math::{exp2, log2};
 use super::params::filter_params;
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
+use crate::dsp::kernels;
 use crate::error::Result;
 
 filter_params! {
@@ -220,10 +222,10 @@ impl DenoiseSpectral {
                 channel.started = true;
                 channel.noise.copy_from_slice(&self.power);
             }
-            track_noise(&self.power, channel, silence * 1e-3, self.constants);
-            a_priori(&self.power, channel, self.constants, &mut self.snr);
+            let (least, c) = (silence * 1e-3, self.constants);
+            dispatch!(kernels::level(), simd => decide(simd, &self.power, channel, least, c, &mut self.snr));
             prior(&channel.average, &mut self.gain);
-            gains(&self.power, &self.snr, channel, self.constants, &mut self.gain);
+            dispatch!(kernels::level(), simd => gains(simd, &self.power, &self.snr, channel, c, &mut self.gain));
             for (z, g) in self.spectrum.iter_mut().zip(&self.gain) {
                 *z = z.scale(*g);
             }
@@ -248,7 +250,15 @@ impl DenoiseSpectral {
     }
 }
 
+/// What is known about each bin before its gain. Plain loops, compiled for each instruction set: the same bits on each.
+#[inline(always)]
+fn decide<S: Simd>(_: S, power: &[f32], channel: &mut Channel, least: f32, c: Constants, snr: &mut [f32]) {
+    track_noise(power, channel, least, c);
+    a_priori(power, channel, c, snr);
+}
+
 /// Noise power by the probability of speech presence (Gerkmann and Hendriks 2012, equations 18 to 25).
+#[inline(always)]
 fn track_noise(power: &[f32], channel: &mut Channel, least: f32, c: Constants) {
     // A-priori SNR of speech when present: 15 dB.
     const XI: f32 = 31.622_776;
@@ -265,6 +275,7 @@ fn track_noise(power: &[f32], channel: &mut Channel, least: f32, c: Constants) {
 }
 
 /// A-priori SNR per bin, decision-directed (Ephraim and Malah 1985), and its average over time.
+#[inline(always)]
 fn a_priori(power: &[f32], channel: &mut Channel, c: Constants, snr: &mut [f32]) {
     let bins = power.iter().zip(&channel.noise).zip(&channel.clean).zip(&mut channel.average);
     for ((((p, noise), clean), average), xi) in bins.zip(snr) {
@@ -308,7 +319,8 @@ fn prior(average: &[f32], prior: &mut [f32]) {
 }
 
 /// Gain per bin from the SNR and the prior probability of speech, which lies in `gain` at first.
-fn gains(power: &[f32], snr: &[f32], channel: &mut Channel, c: Constants, gain: &mut [f32]) {
+#[inline(always)]
+fn gains<S: Simd>(_: S, power: &[f32], snr: &[f32], channel: &mut Channel, c: Constants, gain: &mut [f32]) {
     let bins = power.iter().zip(snr).zip(&channel.noise).zip(&mut channel.clean);
     for ((((p, xi), noise), clean), g) in bins.zip(gain) {
         let gamma = p / (noise * c.sensitivity);
