@@ -3,12 +3,15 @@
 //! Feed-forward in the logarithmic domain with the gain reduction smoothed by a branching one-pole: D. Giannoulis,
 //! M. Massberg, J. Reiss, "Digital Dynamic Range Compressor Design", JAES 60(6), 2012, equations 4 and 16.
 
+use fearless_simd::{Simd, dispatch};
+
 use super::cells::{CELL_FRAMES, Cells};
 use super::delay::Delay;
 use super::math::{DB_PER_OCTAVE, exp2, log2, smoothing};
 use super::params::{filter_choice, filter_params};
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
+use crate::dsp::kernels;
 use crate::error::Result;
 
 filter_choice! {
@@ -107,6 +110,41 @@ pub(super) fn average(level: &mut [f32], state: &mut f64, coefficient: f64) {
     *state = y;
 }
 
+/// The static curve, in octaves.
+#[derive(Clone, Copy)]
+struct Curve {
+    /// From the logarithm of the detector's value to octaves of amplitude.
+    scale: f32,
+    threshold: f32,
+    knee: f32,
+    /// `1 - 1 / ratio`.
+    slope: f32,
+}
+
+impl Curve {
+    /// From levels to reductions, in place. A plain loop, compiled for each instruction set: the same bits on each.
+    #[inline(always)]
+    fn reductions<S: Simd>(self, _: S, level: &mut [f32]) {
+        let (half, per_knee) = (0.5 * self.knee, 0.5 / self.knee);
+        for l in level {
+            let over = self.scale * log2(*l) - self.threshold;
+            let from_foot = over + half;
+            let in_knee = if from_foot > 0.0 { from_foot } else { 0.0 };
+            let in_knee = if in_knee < self.knee { in_knee } else { self.knee };
+            let above = if over > half { over - half } else { 0.0 };
+            *l = self.slope * (in_knee * in_knee * per_knee + above);
+        }
+    }
+}
+
+/// From reductions to gains, in place.
+#[inline(always)]
+fn gains<S: Simd>(_: S, level: &mut [f32], makeup: f32, wet: f32) {
+    for l in level {
+        *l = 1.0 - wet + wet * exp2(makeup - *l);
+    }
+}
+
 /// Smooths reductions (in octaves) in place: `up` while they grow, `down` while they shrink.
 pub(super) fn follow(level: &mut [f32], state: &mut f64, up: f64, down: f64) {
     let mut y = *state;
@@ -162,15 +200,10 @@ impl Filter for Compressor {
                 if rms {
                     average(level, &mut envelope.mean_square, averaging);
                 }
-                for l in level.iter_mut() {
-                    let over = scale * log2(*l) - threshold;
-                    let in_knee = (over + 0.5 * knee).clamp(0.0, knee);
-                    *l = slope * (in_knee * in_knee / (2.0 * knee) + (over - 0.5 * knee).max(0.0));
-                }
+                let curve = Curve { scale, threshold, knee, slope };
+                dispatch!(kernels::level(), simd => curve.reductions(simd, level));
                 follow(level, &mut envelope.reduction, attack, release);
-                for l in level.iter_mut() {
-                    *l = 1.0 - wet + wet * exp2(makeup - *l);
-                }
+                dispatch!(kernels::level(), simd => gains(simd, level, makeup, wet));
                 for (_, (samples, delay)) in
                     block.channels_mut().zip(delays.iter_mut()).enumerate().filter(|(c, _)| mine(*c))
                 {

@@ -77,6 +77,8 @@ pub struct DenoiseSpectral {
     spectrum: Vec<Complex<f32>>,
     power: Vec<f32>,
     snr: Vec<f32>,
+    /// Scratch of [`prior`].
+    sums: Vec<f32>,
     gain: Vec<f32>,
     scratch: Vec<Complex<f32>>,
     constants: Constants,
@@ -105,6 +107,7 @@ impl DenoiseSpectral {
             spectrum: Vec::new(),
             power: Vec::new(),
             snr: Vec::new(),
+            sums: Vec::new(),
             gain: Vec::new(),
             scratch: Vec::new(),
             constants: Constants::default(),
@@ -133,6 +136,7 @@ impl Filter for DenoiseSpectral {
         self.spectrum = vec![Complex::default(); bins];
         self.power = vec![0.0; bins];
         self.snr = vec![0.0; bins];
+        self.sums = vec![0.0; bins + 2 * WIDE];
         self.gain = vec![0.0; bins];
         self.scratch = vec![Complex::default(); scratch];
         self.channels = (0..spec.channels())
@@ -224,7 +228,7 @@ impl DenoiseSpectral {
             }
             let (least, c) = (silence * 1e-3, self.constants);
             dispatch!(kernels::level(), simd => decide(simd, &self.power, channel, least, c, &mut self.snr));
-            prior(&channel.average, &mut self.gain);
+            dispatch!(kernels::level(), simd => prior(simd, &channel.average, &mut self.sums, &mut self.gain));
             dispatch!(kernels::level(), simd => gains(simd, &self.power, &self.snr, channel, c, &mut self.gain));
             for (z, g) in self.spectrum.iter_mut().zip(&self.gain) {
                 *z = z.scale(*g);
@@ -298,21 +302,41 @@ fn vote(average: f32) -> f32 {
     if v < 1.0 { v } else { 1.0 }
 }
 
+/// Bins on each side of the wide neighbourhood.
+const WIDE: usize = 15;
+
 /// Probability of speech before the bin itself is looked at: its neighbourhood of 3 bins and of 31 must both speak for it.
-fn prior(average: &[f32], prior: &mut [f32]) {
-    const WIDE: usize = 15;
+///
+/// `sums` is scratch of `average.len() + 2 * WIDE` values. The sum over 31 bins is built from sums over 1, 2, 4, 8 and 16,
+/// because a running sum is one long chain of additions.
+#[inline(always)]
+fn prior<S: Simd>(_: S, average: &[f32], sums: &mut [f32], prior: &mut [f32]) {
     let bins = average.len();
-    let mut sum: f64 = average.iter().take(WIDE).map(|v| f64::from(*v)).sum();
-    for k in 0..bins {
-        sum += average.get(k + WIDE).map_or(0.0, |v| f64::from(*v));
-        if k > WIDE {
-            sum -= f64::from(average[k - WIDE - 1]);
+    sums[..WIDE].fill(0.0);
+    sums[WIDE..WIDE + bins].copy_from_slice(average);
+    sums[WIDE + bins..].fill(0.0);
+    prior.fill(0.0);
+    let mut offset = 0;
+    for size in [1, 2, 4, 8, 16] {
+        for (p, s) in prior.iter_mut().zip(&sums[offset..]) {
+            *p += s;
         }
-        let count = (k + WIDE).min(bins - 1) - k.saturating_sub(WIDE) + 1;
-        prior[k] = vote((sum / count as f64) as f32);
+        offset += size;
+        // In place: each value needs later ones only, which are still those of the last round.
+        for k in 0..sums.len() - size {
+            sums[k] += sums[k + size];
+        }
     }
-    for k in 1..bins - 1 {
-        prior[k] *= vote((average[k - 1] + average[k] + average[k + 1]) * (1.0 / 3.0));
+    let edge = |k: usize| (k + WIDE).min(bins - 1) - k.saturating_sub(WIDE) + 1;
+    for k in (0..WIDE.min(bins)).chain(bins.saturating_sub(WIDE).max(WIDE)..bins) {
+        prior[k] *= (2 * WIDE + 1) as f32 / edge(k) as f32;
+    }
+    for p in prior.iter_mut() {
+        *p = vote(*p * (1.0 / (2 * WIDE + 1) as f32));
+    }
+    let inner = average.iter().zip(&average[1..]).zip(&average[2..]);
+    for (((left, here), right), p) in inner.zip(&mut prior[1..]) {
+        *p *= vote((left + here + right) * (1.0 / 3.0));
     }
     prior[0] *= vote(average[0]);
     prior[bins - 1] *= vote(average[bins - 1]);
