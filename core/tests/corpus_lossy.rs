@@ -50,7 +50,9 @@ fn read_all(decoder: &mut dyn Decoder) -> Result<Vec<Vec<f32>>, String> {
     Ok(all.channels().map(<[f32]>::to_vec).collect())
 }
 
-fn decode(path: &Path) -> Result<(Box<dyn Decoder>, Vec<Vec<f32>>), String> {
+type Decoded = (Box<dyn Decoder>, Vec<Vec<f32>>);
+
+fn decode(path: &Path) -> Result<Decoded, String> {
     let mut decoder = open(path.to_path_buf().into(), &ReadOptions::default()).map_err(|e| e.to_string())?;
     let samples = read_all(&mut *decoder)?;
     Ok((decoder, samples))
