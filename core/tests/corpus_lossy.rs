@@ -13,9 +13,7 @@ use pure_sound::formats::{Codec, Decoder, ReadOptions, open};
 /// Entries that are known to fail, with the reason. A test fails when one starts to pass: then take it off.
 const KNOWN_FAILURES: &[(&str, &str)] = &[
     ("codec/aac/aac_hev2_sr22k_br32k_2c_16b_libfdk_aac.m4a", "the reference applies the edit list twice (HE-AAC v2)"),
-    ("codec/aac/al04sf_48.mp4", "one packet with an extension payload that the AAC decoder refuses"),
     ("codec/aac/al_sbr_cm_48_5.1.mp4", "SBR data that the AAC decoder refuses"),
-    ("codec/aac/al_sbr_sr_48_2_fsaac48.mp4", "downsampled SBR, limited accuracy"),
     ("codec/aac/tones_dolby_44100_stereo_aac_lc.mp4", "peak error 1e-3; two other decoders agree with ours"),
 ];
 
@@ -50,7 +48,9 @@ fn read_all(decoder: &mut dyn Decoder) -> Result<Vec<Vec<f32>>, String> {
     Ok(all.channels().map(<[f32]>::to_vec).collect())
 }
 
-fn decode(path: &Path) -> Result<(Box<dyn Decoder>, Vec<Vec<f32>>), String> {
+type Decoded = (Box<dyn Decoder>, Vec<Vec<f32>>);
+
+fn decode(path: &Path) -> Result<Decoded, String> {
     let mut decoder = open(path.to_path_buf().into(), &ReadOptions::default()).map_err(|e| e.to_string())?;
     let samples = read_all(&mut *decoder)?;
     Ok((decoder, samples))
@@ -109,8 +109,6 @@ fn judge(root: &Path, e: &Entry) -> Result<(), String> {
         return Err(format!("{frames} frames, but {stated:?} was stated"));
     }
     let (_, want) = decode(&root.join(&e["ref"]))?;
-    let shift = if e["class"] == "lossy" { lag(&want[0], &got[0]) } else { 0 };
-    let (rms, peak) = difference(&want, &got, shift);
     // The references have 16 or 20 bits; their rounding is allowed on top. Opus is judged by level only: its decoders
     // may differ in phase (SILK resamplers), so an error 20 dB below the signal suffices here.
     let (max_rms, max_peak) = if e["class"].contains("opus") {
@@ -119,6 +117,13 @@ fn judge(root: &Path, e: &Entry) -> Result<(), String> {
     } else {
         (number(e, "tol_rms") + 4e-7, number(e, "tol_max") + 4e-6)
     };
+    // The delay is not fixed for class `lossy`; but where no shift fits, none is searched: periodic signals fit several.
+    let mut shift = 0;
+    let (mut rms, mut peak) = difference(&want, &got, 0);
+    if rms > max_rms && e["class"] == "lossy" {
+        shift = lag(&want[0], &got[0]);
+        (rms, peak) = difference(&want, &got, shift);
+    }
     if rms > max_rms || peak > max_peak {
         return Err(format!("rms {rms:.1e}, peak {peak:.1e}; allowed {max_rms:.1e} and {max_peak:.1e}, shift {shift}"));
     }

@@ -51,14 +51,17 @@ impl AacPlan {
     }
 }
 
-/// How many packets a trial needs: parametric stereo may start after the first SBR header, some frames in.
-pub(super) const TRIAL_PACKETS: usize = 24;
+/// Most packets of a trial: the first SBR header may come after a second or two.
+pub(super) const TRIAL_PACKETS: usize = 160;
+/// Good packets that end a trial: parametric stereo may start after the first SBR header, some frames in.
+const ENOUGH_PACKETS: usize = 24;
 
 /// What a trial with syom showed.
 #[derive(Default)]
 struct Trial {
-    /// Packets that could be decoded.
+    /// Packets that could be decoded, and those that were tried.
     good: usize,
+    tried: usize,
     rate_hz: u32,
     labels: Vec<syom::Channel>,
     frames: u64,
@@ -69,11 +72,35 @@ struct Trial {
     error: String,
 }
 
+/// Why a packet cannot be decoded, as far as something can be done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// A fill element with a reserved extension.
+    Extension,
+    /// SBR data that needs a header which did not come yet.
+    SbrWithoutHeader,
+    Other,
+}
+
+impl Refusal {
+    fn of(e: &syom::AacError) -> Self {
+        match e {
+            syom::AacError::Unsupported(syom::UnsupportedFeature::Extension(_)) => Self::Extension,
+            syom::AacError::Malformed(syom::MalformedKind::Sbr) => Self::SbrWithoutHeader,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl Trial {
     fn run(asc: &[u8], packets: &[Vec<u8>]) -> Self {
         let mut t = Self { twins: true, ..Self::default() };
         let mut decoder = None;
         for au in packets.iter().filter(|p| !p.is_empty()) {
+            if t.good >= ENOUGH_PACKETS {
+                break;
+            }
+            t.tried += 1;
             match trial(&mut decoder, asc, au) {
                 Ok((rate_hz, labels, frames, twins)) => {
                     t.good += 1;
@@ -82,9 +109,9 @@ impl Trial {
                         (t.rate_hz, t.labels, t.frames) = (rate_hz, labels, frames);
                     }
                 }
-                Err((error, extension)) => {
+                Err((error, refusal)) => {
                     decoder = None;
-                    t.extension |= extension;
+                    t.extension |= refusal == Refusal::Extension;
                     t.error = error;
                 }
             }
@@ -94,13 +121,15 @@ impl Trial {
 }
 
 /// Number of packets that symphonia decodes.
-fn simple_trial(rate_hz: u32, channels: u32, packets: &[Vec<u8>]) -> usize {
+fn simple_trial(rate_hz: u32, channels: u32, packets: &[Vec<u8>], tried: usize) -> usize {
     let run = || {
         let mut decoder = open_simple(rate_hz, channels as usize).ok()?;
         let mut out = Packet::Float(Buffer::new(Spec::new(rate_hz, ChannelLayout::STEREO), 0));
         Some(
             packets
                 .iter()
+                .filter(|p| !p.is_empty())
+                .take(tried)
                 .filter(|p| !p.is_empty() && symphonia_codec::decode(&mut *decoder, p, &mut out).is_ok())
                 .count(),
         )
@@ -131,7 +160,8 @@ pub(super) fn plan(asc: &mut Vec<u8>, packets: &[Vec<u8>]) -> Result<AacPlan> {
         // Some encoders write SSR where they mean LC. Real SSR has gain control data, which LC decoders refuse.
         let mut lc = asc.clone();
         lc[0] = byte & 7 | 2 << 3;
-        if Trial::run(&lc, packets).good == count {
+        let t = Trial::run(&lc, packets);
+        if t.good == t.tried {
             *asc = lc;
             config.object_type = 2;
         }
@@ -142,7 +172,8 @@ pub(super) fn plan(asc: &mut Vec<u8>, packets: &[Vec<u8>]) -> Result<AacPlan> {
     let plain = config.object_type == 2 && config.frame_samples == 1024 && matches!(channels, 1 | 2);
     let single = config.program.is_none_or(|p| p.elements == 1);
     let core_only = full.good == 0 || full.frames <= config.frame_samples && full.labels.len() == channels as usize;
-    let simple_good = if plain && single && core_only { simple_trial(config.rate_hz, channels, packets) } else { 0 };
+    let simple_good =
+        if plain && single && core_only { simple_trial(config.rate_hz, channels, packets, full.tried) } else { 0 };
     if simple_good > 0 && simple_good >= full.good {
         let layout = ChannelLayout::from_count(channels as usize);
         let rate_hz = config.rate_hz;
@@ -175,13 +206,13 @@ pub(super) fn plan(asc: &mut Vec<u8>, packets: &[Vec<u8>]) -> Result<AacPlan> {
     })
 }
 
-/// Rate, channels, frames, and whether two channels are equal; or the error, and whether it is a reserved extension.
-type TrialFrame = Result<(u32, Vec<syom::Channel>, u64, bool), (String, bool)>;
+/// Rate, channels, frames, and whether two channels are equal; or the error.
+type TrialFrame = Result<(u32, Vec<syom::Channel>, u64, bool), (String, Refusal)>;
 
 fn trial(decoder: &mut Option<syom::Decoder>, asc: &[u8], au: &[u8]) -> TrialFrame {
     let error = |e: syom::AacError| {
-        let extension = matches!(e, syom::AacError::Unsupported(syom::UnsupportedFeature::Extension(_)));
-        (e.to_string(), extension)
+        let refusal = Refusal::of(&e);
+        (e.to_string(), refusal)
     };
     catch_unwind(AssertUnwindSafe(|| {
         let d = match decoder {
@@ -197,9 +228,9 @@ fn trial(decoder: &mut Option<syom::Decoder>, asc: &[u8], au: &[u8]) -> TrialFra
             Ok(())
         })
         .map_err(error)?;
-        seen.ok_or_else(|| ("no frame".to_owned(), false))
+        seen.ok_or_else(|| ("no frame".to_owned(), Refusal::Other))
     }))
-    .unwrap_or_else(|_| Err(("decoder failure".into(), false)))
+    .unwrap_or_else(|_| Err(("decoder failure".into(), Refusal::Other)))
 }
 
 /// Takes reserved extension payloads out of fill elements.
@@ -213,23 +244,20 @@ impl Defuser {
         Some(Self { asc: asc.to_vec(), scout: syom::Decoder::from_asc(asc, options()).ok()? })
     }
 
-    /// Decodes with a decoder that has no memory: nothing when it works, else whether an extension is the reason.
-    fn try_packet(&mut self, au: &[u8]) -> Result<(), bool> {
+    /// Decodes with a decoder that has no memory.
+    fn try_packet(&mut self, au: &[u8]) -> Result<(), Refusal> {
         self.scout.reset();
-        self.scout.set_asc(&self.asc).map_err(|_| false)?;
+        self.scout.set_asc(&self.asc).map_err(|_| Refusal::Other)?;
         let result = self.scout.decode_au(au, |_| Ok(()));
-        result.map_err(|e| matches!(e, syom::AacError::Unsupported(syom::UnsupportedFeature::Extension(_))))
+        result.map_err(|e| Refusal::of(&e))
     }
 
-    /// Replaces a reserved extension payload in a fill element (ISO/IEC 14496-3 4.5.2.7), which the decoder refuses
-    /// instead of skipping, by plain fill. Where the element is cannot be known without decoding what comes before, so the
+    /// Replaces an extension payload in a fill element (ISO/IEC 14496-3 4.5.2.7) by plain fill: a reserved one, or SBR data
+    /// before its header, both of which the decoder refuses instead of skipping. Where the element is cannot be known without decoding what comes before, so the
     /// places that look like one are tried.
-    fn clean(&mut self, au: &[u8]) -> Option<Vec<u8>> {
+    fn clean(&mut self, au: &[u8], refusal: Refusal) -> Option<Vec<u8>> {
         /// Bounds the work on one packet.
-        const MAX_TRIES: usize = 24;
-        if self.try_packet(au) != Err(true) {
-            return None;
-        }
+        const MAX_TRIES: usize = 8;
         let total = au.len() * 8;
         let mut candidates: Vec<(bool, usize)> = Vec::new();
         for at in 0..total.saturating_sub(12) {
@@ -244,7 +272,12 @@ impl Defuser {
             };
             let kind_at = b.position();
             let end = kind_at + 8 * count as usize;
-            if count == 0 || end + 3 > total || matches!(b.get(4), 0 | 1 | 2 | 11..=14) {
+            let wanted = match b.get(4) {
+                13 | 14 => refusal == Refusal::SbrWithoutHeader,
+                0 | 1 | 2 | 11 | 12 => false,
+                _ => refusal == Refusal::Extension,
+            };
+            if count == 0 || end + 3 > total || !wanted {
                 continue;
             }
             let mut after = Bits::new(au);
@@ -300,8 +333,9 @@ fn layout_of(labels: &[syom::Channel]) -> ChannelLayout {
 /// The decoder for `config`, whose `extra` is the AudioSpecificConfig and `aac` the plan.
 pub(super) fn build(config: &CodecConfig) -> Result<Box<dyn PacketCodec>> {
     let plan = config.aac.ok_or_else(|| Error::internal("AAC without a plan"))?;
-    let defuser = if plan.defuse && !plan.simple { Defuser::new(&config.extra) } else { None };
-    let mut codec = AacCodec { asc: config.extra.clone(), plan, engine: Engine::None, defuser };
+    let defuser = if !plan.simple && matches!(plan.frames, 1024 | 2048) { Defuser::new(&config.extra) } else { None };
+    let mut codec =
+        AacCodec { asc: config.extra.clone(), plan, engine: Engine::None, defuser, header_seen: false, failures: 0 };
     codec.make_engine().map_err(|e| Error::malformed("AAC config", None, e))?;
     Ok(Box::new(codec))
 }
@@ -317,6 +351,9 @@ struct AacCodec {
     plan: AacPlan,
     engine: Engine,
     defuser: Option<Defuser>,
+    /// An SBR header came since the decoder was made.
+    header_seen: bool,
+    failures: u32,
 }
 
 impl AacCodec {
@@ -395,11 +432,34 @@ impl PacketCodec for AacCodec {
             return symphonia_codec::decode(&mut **d, data, out);
         }
         let Packet::Float(planes) = out else { return Err("AAC decodes to floats".into()) };
-        let patched = self.defuser.as_mut().and_then(|d| d.clean(data));
+        // Before the first SBR header only the core can be decoded: known at the start of some streams, and after every
+        // seek.
+        let is_sbr = matches!(self.plan.codec, Codec::HeAac | Codec::HeAacV2);
+        let wait = is_sbr && !self.header_seen;
+        let mut patched = None;
+        if self.plan.defuse || wait {
+            let refusal = self.defuser.as_mut().and_then(|d| d.try_packet(data).err());
+            match refusal {
+                Some(Refusal::Extension) | Some(Refusal::SbrWithoutHeader)
+                    if wait || refusal == Some(Refusal::Extension) =>
+                {
+                    patched = refusal.and_then(|r| self.defuser.as_mut().and_then(|d| d.clean(data, r)));
+                }
+                None => self.header_seen = true,
+                _ => {}
+            }
+        }
         let result = self.decode_full(patched.as_deref().unwrap_or(data), planes);
         if result.is_err() {
-            // An error ends the life of a syom decoder.
+            // An error ends the life of a syom decoder. Making one for 960 samples takes some 40 ms: not for ever.
+            const MAX_SLOW_REBUILDS: u32 = 50;
+            self.failures += 1;
+            if !matches!(self.plan.frames, 1024 | 2048) && self.failures > MAX_SLOW_REBUILDS {
+                self.engine = Engine::None;
+                return result;
+            }
             self.make_engine()?;
+            self.header_seen = false;
         }
         result
     }
@@ -408,7 +468,10 @@ impl PacketCodec for AacCodec {
         match &mut self.engine {
             Engine::Simple(d) => d.reset(),
             // The same config was accepted before.
-            _ => drop(self.make_engine()),
+            _ => {
+                self.header_seen = false;
+                drop(self.make_engine());
+            }
         }
     }
 

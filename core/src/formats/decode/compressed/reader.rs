@@ -254,7 +254,10 @@ impl PacketReader for CompressedReader {
             if self.next_frame > wanted {
                 break;
             }
-            last = here.or(last);
+            // Of packets at the same frame the first: the first of a Vorbis stream gives no frames but is needed.
+            if here.is_some_and(|h| last.is_none_or(|l| l.frame < h.frame)) {
+                last = here;
+            }
             match self.fetch(false, &mut scratch)? {
                 Some((_, net)) => self.next_frame += net,
                 None => break,
