@@ -254,3 +254,44 @@ impl Encoder for AacEncoder {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::FormatSettings;
+    use super::super::testing::{encode, encode_with, float_signal, spec};
+    use super::*;
+    use crate::formats::tags::Field;
+
+    #[test]
+    fn gapless_information_adds_up_in_every_place() {
+        let (bytes, e) =
+            encode(&FormatSettings::M4a(LossySettings::default()), &float_signal(spec(44_100, 1), 5000), 700);
+        let at = |needle: &[u8]| bytes.windows(needle.len()).position(|w| w == needle).unwrap();
+        // 5000 frames: 5 units and one for the overlap.
+        assert_eq!((e.delay_frames, e.padding_frames), (1024, 6 * 1024 - 1024 - 5000));
+        assert!(at(b" 00000000 00000400 00000078 0000000000001388") > 0, "iTunSMPB");
+        let elst = at(b"elst") + 12;
+        let number = |at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap());
+        assert_eq!((number(elst), number(elst + 8)), (5000, 1024));
+        let mdhd = at(b"mdhd") + 4 + 4 + 16 + 4;
+        assert_eq!(number(mdhd), 6 * 1024);
+        assert!(at(b"moov") < at(b"mdat"), "with a length in advance the tables stand in front");
+    }
+
+    #[test]
+    fn adts_says_that_it_lost_the_tags() {
+        let field = |k: &str| Field { key: k.into(), values: vec!["x".into()] };
+        let metadata = Metadata { fields: vec![field("title"), field("artist")], ..Default::default() };
+        let signal = float_signal(spec(48_000, 2), 3000);
+        let (bytes, e) = encode_with(&FormatSettings::Adts(LossySettings::default()), &signal, 999, &metadata);
+        assert_eq!(e.losses.iter().map(|l| l.field.as_str()).collect::<Vec<_>>(), ["title", "artist"]);
+        // Every header's length leads to the next header.
+        let mut at = 0;
+        while at < bytes.len() {
+            assert_eq!(bytes[at..at + 2], [0xFF, 0xF1]);
+            let b = |i: usize| usize::from(bytes[at + i]);
+            at += (b(3) & 3) << 11 | b(4) << 3 | b(5) >> 5;
+        }
+        assert_eq!(at, bytes.len());
+    }
+}

@@ -332,7 +332,7 @@ impl Talk {
         }
         let Some(last) = allowed.last() else { return };
         // A multiple of the family (44.1 or 48) where the rate has to come down.
-        let family = allowed.iter().rev().find(|a| **a < from && from % **a == 0 && *last < from);
+        let family = allowed.iter().rev().find(|a| **a < from && from.is_multiple_of(**a) && *last < from);
         let to = family.or_else(|| allowed.iter().find(|a| **a >= from)).unwrap_or(last);
         self.spec.rate_hz = *to;
         let only =

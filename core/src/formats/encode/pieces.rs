@@ -10,13 +10,12 @@ use crate::audio::{Buffer, Spec};
 #[derive(Debug)]
 pub(crate) struct Piece {
     /// Index of its first codec frame in the stream.
+    #[cfg(test)]
     pub first: u64,
     /// Codec frames of pre-roll at the start of `samples`.
     pub preroll: usize,
     /// Codec frames that count. The last one of the stream may lack samples.
     pub count: usize,
-    /// True for the last piece of the stream.
-    pub last: bool,
     /// Planar samples.
     pub samples: Vec<Vec<f32>>,
 }
@@ -74,7 +73,13 @@ impl Cutter {
         }
         let samples = self.planes.iter().map(|p| p[self.done..self.done + need].to_vec()).collect();
         self.done += need - self.preroll * self.frame;
-        let piece = Piece { first: self.next, preroll: self.have_preroll, count: self.per_piece, last: false, samples };
+        let piece = Piece {
+            #[cfg(test)]
+            first: self.next,
+            preroll: self.have_preroll,
+            count: self.per_piece,
+            samples,
+        };
         self.next += self.per_piece as u64;
         self.have_preroll = self.preroll;
         Some(piece)
@@ -98,7 +103,13 @@ impl Cutter {
         }
         self.planes = vec![Vec::new(); samples.len()];
         self.done = 0;
-        let piece = Piece { first: self.next, preroll: self.have_preroll, count, last: true, samples };
+        let piece = Piece {
+            #[cfg(test)]
+            first: self.next,
+            preroll: self.have_preroll,
+            count,
+            samples,
+        };
         self.next += count as u64;
         piece
     }

@@ -131,9 +131,9 @@ impl FrameEncoder {
             44_100 => (9, vec![]),
             48_000 => (10, vec![]),
             96_000 => (11, vec![]),
-            _ if rate % 1000 == 0 && rate <= 255_000 => (12, vec![(rate / 1000) as u8]),
+            _ if rate.is_multiple_of(1000) && rate <= 255_000 => (12, vec![(rate / 1000) as u8]),
             _ if rate <= 65_535 => (13, (rate as u16).to_be_bytes().to_vec()),
-            _ if rate % 10 == 0 && rate <= 655_350 => (14, ((rate / 10) as u16).to_be_bytes().to_vec()),
+            _ if rate.is_multiple_of(10) && rate <= 655_350 => (14, ((rate / 10) as u16).to_be_bytes().to_vec()),
             _ => (0, vec![]), // as STREAMINFO says
         };
         let bits_code: u8 = match self.params.bits {

@@ -316,3 +316,37 @@ impl Encoder for FlacEncoder {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::FormatSettings;
+    use super::super::testing::{encode_int, int_signal, spec};
+    use super::*;
+
+    #[test]
+    fn an_independent_decoder_gives_back_the_samples() {
+        for (bits, channels, frames) in [(16_u8, 2, 10_001), (24, 1, 4096), (16, 5, 17), (24, 2, 70_000)] {
+            let signal = int_signal(spec(48_000, channels), bits, frames);
+            let (bytes, e) = encode_int(&FormatSettings::Flac(FlacSettings::default()), &signal, bits);
+            assert_eq!((e.frames, e.dither), (frames as u64, super::super::Dither::None));
+            let mut reader = flac_codec::decode::FlacSampleReader::new(std::io::Cursor::new(bytes)).unwrap();
+            let mut got = Vec::new();
+            reader.read_to_end(&mut got).unwrap();
+            let mut want = Vec::new();
+            signal.interleave_into(&mut want);
+            want.iter_mut().for_each(|s| *s >>= 32 - u32::from(bits));
+            assert!(got == want, "{bits} bits, {channels} channels, {frames} frames");
+        }
+    }
+
+    #[test]
+    fn seek_points_thin_out_to_the_room_there_is() {
+        let mut table = SeekTable { at: 0, capacity: 5, points: Vec::new(), distance: 100 };
+        for i in 0..1000 {
+            table.offer(i * 50, i * 7, 50);
+        }
+        assert!((3..=5).contains(&table.points.len()));
+        assert!(table.points.windows(2).all(|w| w[1].0 >= w[0].0 + table.distance));
+        assert_eq!(table.bytes().len(), 5 * 18);
+    }
+}
