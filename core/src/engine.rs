@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::formats::decode::{self, DecoderFactory};
+use crate::formats::tags::Metadata;
 use crate::formats::{Decoder, MediaInfo, ReadOptions, Source};
 use crate::meter::Loudness;
 use crate::presets::PresetStore;
@@ -122,6 +123,14 @@ impl Engine {
     /// As [`crate::formats::probe`].
     pub fn probe(&self, source: Source, options: &ReadOptions) -> Result<MediaInfo> {
         Ok(decode::open_described(source, options, &self.decoders)?.1)
+    }
+
+    /// Reads tags, pictures and chapters, also of files whose audio cannot be decoded here.
+    ///
+    /// # Errors
+    /// As [`crate::formats::probe`], when there are no tags either.
+    pub fn tags(&self, source: Source, options: &ReadOptions) -> Result<Metadata> {
+        decode::read_tags(source, options)
     }
 
     /// Opens an input for reading blocks.

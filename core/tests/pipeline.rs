@@ -159,7 +159,9 @@ fn cancelling_in_any_stage_leaves_nothing() {
         let recipe = podcast(&input, vec![output(out.path(), "opus"), output(out.path(), "flac")]);
         match Engine::new().unwrap().process(&recipe, &control) {
             Err(Error::Cancelled) => assert!(names(out.path()).is_empty(), "stage {stop_at}"),
-            Ok(_) => assert!(stages.load(Ordering::Relaxed) <= stop_at + 1, "cancelled in stage {stop_at}, yet finished"),
+            Ok(_) => {
+                assert!(stages.load(Ordering::Relaxed) <= stop_at + 1, "cancelled in stage {stop_at}, yet finished")
+            }
             Err(other) => panic!("{other}"),
         }
     }

@@ -1,7 +1,7 @@
 //! First pass: decode, measure, filter, measure again, hand on.
 
 use super::control::Stage;
-use super::pipe::{BLOCK_FRAMES, two_stages};
+use super::pipe::{BLOCK_FRAMES, BlockSender, two_stages};
 use super::progress::Tracker;
 use super::recipe::Trim;
 use crate::audio::{Buffer, IntBuffer, Spec};
@@ -55,8 +55,8 @@ impl<'a> TrimmedReader<'a> {
     }
 }
 
-/// Decodes everything once, on two threads: decoder and first meter here, filters and second meter there. Every filtered
-/// block goes to `each`.
+/// Decodes everything once, on three threads: decoder and first meter, filters, second meter. Every filtered block goes to
+/// `each`.
 pub(crate) fn analyse(
     decoder: &mut dyn Decoder,
     trim: &Trim,
@@ -93,11 +93,21 @@ pub(crate) fn analyse(
                 }
                 each(block)
             };
-            receive.drain(&mut |block| {
-                tracker.check()?;
-                chain.process(block, &mut out)
-            })?;
-            chain.finish(&mut out)
+            if front.is_empty() {
+                return receive.drain(&mut |block| {
+                    tracker.check()?;
+                    out(block)
+                });
+            }
+            let filter = |send: BlockSender<f32>| {
+                let mut pass = |block: &Buffer| send.send(block);
+                receive.drain(&mut |block| {
+                    tracker.check()?;
+                    chain.process(block, &mut pass)
+                })?;
+                chain.finish(&mut pass)
+            };
+            two_stages(filter, |filtered| filtered.drain(&mut |block| out(block))).map(drop)
         },
     )?;
     Ok(Analysed { filtered: filtered.map(|m| m.summary()).or(before), before, frames })

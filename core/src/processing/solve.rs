@@ -6,7 +6,7 @@ use super::progress::Tracker;
 use super::recipe::LevelTarget;
 use super::spool::Spool;
 use crate::audio::{Buffer, Spec};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::filters::gain::GainParams;
 use crate::filters::limiter::LimiterParams;
 use crate::filters::{FileChain, FilterSpec};
@@ -14,11 +14,14 @@ use crate::meter::{Loudness, LoudnessMeter, MeterOptions};
 
 use super::pipe::{BLOCK_FRAMES, in_blocks};
 
-/// Error of the solved level that ends the search, in dB. A tenth of the promised +/-0.1.
+/// Error of the level that ends the search, in dB: a tenth of the promised +/-0.1.
 const SOLVED_DB: f64 = 0.01;
 
-/// Rounds of the search. Each brings the error down by the limiter's slope; 3 are usual.
+/// Rounds of the search after the first two gains; none is usual.
 const MAX_ROUNDS: usize = 10;
+
+/// Level that the limiter usually takes from speech and music, in dB for each dB that the peaks are above its ceiling.
+const USUAL_LOSS: f64 = 0.06;
 
 /// Most gain, in dB: what needs more is noise.
 const MAX_GAIN_DB: f64 = 60.0;
@@ -99,7 +102,8 @@ pub(crate) fn solve(
         let reason = "the input is silent: no gain gives it a level".to_owned();
         return Ok(Solution { gain_db: 0.0, ceiling_dbtp: None, level, reason: Some(reason) });
     }
-    let mut solution = Solution { gain_db: (wanted - level).min(MAX_GAIN_DB), ceiling_dbtp: None, level: wanted, reason: None };
+    let mut solution =
+        Solution { gain_db: (wanted - level).min(MAX_GAIN_DB), ceiling_dbtp: None, level: wanted, reason: None };
     if before.true_peak_dbtp + solution.gain_db <= ceiling_dbtp - LIMITER_GUARD_DB {
         if wanted - level > MAX_GAIN_DB {
             solution.level = level + MAX_GAIN_DB;
@@ -110,25 +114,39 @@ pub(crate) fn solve(
     solution.ceiling_dbtp = Some(ceiling_dbtp);
     // No true peak: the limiter keeps it, and verify measures it.
     let options = MeterOptions { true_peak: false, range: false, ..MeterOptions::default() };
-    let mut previous: Option<(f64, f64)> = None;
-    for _ in 0..MAX_ROUNDS {
-        let measured = run(spool, working, &solution.filters(output), options, tracker)?;
-        solution.level = level_of(target, &measured);
-        let missing = wanted - solution.level;
+    let trial = solution.clone();
+    let level_at = |gain_db: f64| {
+        let filters = Solution { gain_db, ..trial.clone() }.filters(output);
+        run(spool, working, &filters, options, tracker).map(|m| level_of(target, &m))
+    };
+    // Two gains at once: what makes up for nothing and what makes up for a usual loss in the limiter.
+    let excess_db = before.true_peak_dbtp + solution.gain_db - ceiling_dbtp;
+    let low = solution.gain_db;
+    let high = (low + (USUAL_LOSS * excess_db).clamp(0.05, 1.5)).min(MAX_GAIN_DB);
+    let (at_low, at_high) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| level_at(high));
+        let this = level_at(low);
+        (this, other.join().unwrap_or_else(|_| Err(Error::internal("a solver thread panicked"))))
+    });
+    let (mut previous, mut last) = ((low, at_low?), (high, at_high?));
+    for round in 0..MAX_ROUNDS {
+        let missing = wanted - last.1;
+        (solution.gain_db, solution.level) = last;
         if missing.abs() <= SOLVED_DB {
             return Ok(solution);
         }
-        // The secant through the last two points; the first step assumes that a dB of gain is a dB of level.
-        let slope = previous
-            .map(|(gain, level)| (solution.level - level) / (solution.gain_db - gain))
-            .filter(|slope| slope.is_finite())
-            .map_or(1.0, |slope| slope.clamp(0.1, 2.0));
-        previous = Some((solution.gain_db, solution.level));
-        let next = (solution.gain_db + (missing / slope).clamp(-12.0, 12.0)).min(MAX_GAIN_DB);
-        if next == solution.gain_db {
+        // The secant through the last two points.
+        let slope = (last.1 - previous.1) / (last.0 - previous.0);
+        let slope = if slope.is_finite() { slope.clamp(0.1, 2.0) } else { 1.0 };
+        let next = (last.0 + (missing / slope).clamp(-12.0, 12.0)).min(MAX_GAIN_DB);
+        if next == last.0 {
             break;
         }
-        solution.gain_db = next;
+        // Between the first two points or not far outside, the curve is as good as straight.
+        if round == 0 && next >= low - 0.1 && next <= low + 2.5 * (high - low) {
+            return Ok(Solution { gain_db: next, level: wanted, ..solution });
+        }
+        (previous, last) = (last, (next, level_at(next)?));
     }
     solution.reason = Some(format!(
         "the limiter at {ceiling_dbtp:.1} dBTP holds the level at {:.1}: the peaks are too high for this target",

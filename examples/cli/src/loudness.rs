@@ -60,7 +60,7 @@ type Measured<'a> = (&'a PathBuf, Result<Loudness, pure_sound::Error>);
 
 fn to_json(measured: &[Measured<'_>]) -> Value {
     if let [(_, Ok(loudness))] = measured {
-        return json!(loudness);
+        return with_short_names(loudness);
     }
     let files: Vec<Value> = measured
         .iter()
@@ -70,6 +70,21 @@ fn to_json(measured: &[Measured<'_>]) -> Value {
         })
         .collect();
     json!({ "files": files })
+}
+
+/// The measurement, and its main figures again under the names without unit that scripts around other meters look for.
+fn with_short_names(loudness: &Loudness) -> Value {
+    let mut value = json!(loudness);
+    for (short, long) in [
+        ("integrated", "integrated_lufs"),
+        ("range", "range_lu"),
+        ("true_peak", "true_peak_dbtp"),
+        ("max_momentary", "max_momentary_lufs"),
+        ("max_short_term", "max_short_term_lufs"),
+    ] {
+        value[short] = value[long].clone();
+    }
+    value
 }
 
 fn text(measured: &[Measured<'_>]) -> String {

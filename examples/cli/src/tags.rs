@@ -22,11 +22,11 @@ pub struct Args {
 
 pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let options = args.read.options(ReadOptions::default())?;
-    let info = context.engine()?.probe(stdio::source(&args.input)?, &options)?;
+    let metadata = context.engine()?.tags(stdio::source(&args.input)?, &options)?;
     if context.is_json() {
-        console::print_json(&tags::to_json(&info.metadata), context.args.jsonl)?;
+        console::print_json(&tags::to_json(&metadata), context.args.jsonl)?;
     } else {
-        console::print(&text(&info.metadata))?;
+        console::print(&text(&metadata))?;
     }
     Ok(())
 }

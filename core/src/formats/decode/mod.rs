@@ -21,6 +21,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::info::{Container, Damage, MediaInfo, StreamInfo};
+use super::tags::Metadata;
 use super::{MediaSource, ReadOptions, Source};
 use crate::audio::{Buffer, IntBuffer};
 use crate::error::{Error, Result};
@@ -106,16 +107,11 @@ pub fn open_described(
 ) -> Result<(Box<dyn Decoder>, MediaInfo)> {
     let (mut media, bytes) = source.open(&options.limits)?;
     let head = sniff::Head::read(&mut *media, bytes)?;
-    let metadata =
-        super::tags::read(&mut *media, bytes, head.container.unwrap_or(Container::Other), &options.limits)?;
+    let metadata = super::tags::read(&mut *media, bytes, head.container.unwrap_or(Container::Other), &options.limits)?;
     media.seek(SeekFrom::Start(0)).map_err(|e| Error::io("seek in input", None, e))?;
     let decoder = open_any(media, bytes, &head, options, factories)?;
-    let info = MediaInfo {
-        stream: decoder.info().clone(),
-        bytes: Some(bytes),
-        metadata,
-        damage: decoder.damage().clone(),
-    };
+    let info =
+        MediaInfo { stream: decoder.info().clone(), bytes: Some(bytes), metadata, damage: decoder.damage().clone() };
     Ok((decoder, info))
 }
 
@@ -125,6 +121,22 @@ pub fn open_described(
 /// As [`open`].
 pub fn probe(source: Source, options: &ReadOptions) -> Result<MediaInfo> {
     Ok(open_described(source, options, &[])?.1)
+}
+
+/// Tags of any file that has some, whether its audio can be decoded or not.
+///
+/// # Errors
+/// As [`open`], when there are none.
+pub fn read_tags(source: Source, options: &ReadOptions) -> Result<Metadata> {
+    let (mut media, bytes) = source.open(&options.limits)?;
+    // By content: tags may stand where no audio follows.
+    let metadata = super::tags::read(&mut *media, bytes, Container::Other, &options.limits)?;
+    if metadata == Metadata::default() {
+        media.seek(SeekFrom::Start(0)).map_err(|e| Error::io("seek in input", None, e))?;
+        let head = sniff::Head::read(&mut *media, bytes)?;
+        open_builtin(media, bytes, &head, options)?;
+    }
+    Ok(metadata)
 }
 
 fn open_any(

@@ -4,10 +4,10 @@
 //! Which of the two it has to be cannot be told from headers: SBR and PS may be signalled in the frames only. So the
 //! first packets are decoded for trial ([`plan`]).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use symphonia::core::audio::layouts::{CHANNEL_LAYOUT_MONO, CHANNEL_LAYOUT_STEREO};
 use symphonia::core::codecs::audio::AudioDecoder;
 use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::aac_config::AacConfig;
 use super::bytes::Bits;
@@ -30,7 +30,7 @@ pub(super) struct AacPlan {
     codec: Codec,
     /// Mono that comes out as two equal channels.
     fold: bool,
-    /// Packets may hold what has to be taken out, see [`defuse`].
+    /// Packets may hold what has to be taken out, see [`Defuser`].
     defuse: bool,
 }
 
@@ -64,7 +64,7 @@ struct Trial {
     frames: u64,
     /// Two channels that were equal throughout.
     twins: bool,
-    /// A reserved extension payload was met; see [`defuse`].
+    /// A reserved extension payload was met; see [`Defuser`].
     extension: bool,
     error: String,
 }
@@ -98,7 +98,12 @@ fn simple_trial(rate_hz: u32, channels: u32, packets: &[Vec<u8>]) -> usize {
     let run = || {
         let mut decoder = open_simple(rate_hz, channels as usize).ok()?;
         let mut out = Packet::Float(Buffer::new(Spec::new(rate_hz, ChannelLayout::STEREO), 0));
-        Some(packets.iter().filter(|p| !p.is_empty() && symphonia_codec::decode(&mut *decoder, p, &mut out).is_ok()).count())
+        Some(
+            packets
+                .iter()
+                .filter(|p| !p.is_empty() && symphonia_codec::decode(&mut *decoder, p, &mut out).is_ok())
+                .count(),
+        )
     };
     catch_unwind(AssertUnwindSafe(run)).ok().flatten().unwrap_or(0)
 }
@@ -137,8 +142,7 @@ pub(super) fn plan(asc: &mut Vec<u8>, packets: &[Vec<u8>]) -> Result<AacPlan> {
     let plain = config.object_type == 2 && config.frame_samples == 1024 && matches!(channels, 1 | 2);
     let single = config.program.is_none_or(|p| p.elements == 1);
     let core_only = full.good == 0 || full.frames <= config.frame_samples && full.labels.len() == channels as usize;
-    let simple_good =
-        if plain && single && core_only { simple_trial(config.rate_hz, channels, packets) } else { 0 };
+    let simple_good = if plain && single && core_only { simple_trial(config.rate_hz, channels, packets) } else { 0 };
     if simple_good > 0 && simple_good >= full.good {
         let layout = ChannelLayout::from_count(channels as usize);
         let rate_hz = config.rate_hz;
@@ -198,44 +202,65 @@ fn trial(decoder: &mut Option<syom::Decoder>, asc: &[u8], au: &[u8]) -> TrialFra
     .unwrap_or_else(|_| Err(("decoder failure".into(), false)))
 }
 
-/// Replaces a reserved extension payload in a fill element (ISO/IEC 14496-3 4.5.2.7), which the decoder refuses instead of
-/// skipping, by plain fill. Where the element is cannot be known without decoding what comes before, so the places that
-/// look like one are tried with a decoder of their own.
-fn defuse(asc: &[u8], au: &[u8]) -> Option<Vec<u8>> {
-    let fails = |data: &[u8]| matches!(trial(&mut None, asc, data), Err((_, true)));
-    if !fails(au) {
-        return None;
+/// Takes reserved extension payloads out of fill elements.
+struct Defuser {
+    asc: Vec<u8>,
+    scout: syom::Decoder,
+}
+
+impl Defuser {
+    fn new(asc: &[u8]) -> Option<Self> {
+        Some(Self { asc: asc.to_vec(), scout: syom::Decoder::from_asc(asc, options()).ok()? })
     }
-    let total = au.len() * 8;
-    let mut candidates: Vec<(bool, usize)> = Vec::new();
-    for at in 0..total.saturating_sub(12) {
-        let mut b = Bits::new(au);
-        b.skip(at);
-        if b.get(3) != 6 {
-            continue;
-        }
-        let count = match b.get(4) {
-            15 => 14 + b.get(8),
-            n => n,
-        };
-        let kind_at = b.position();
-        let end = kind_at + 8 * count as usize;
-        if count == 0 || end + 3 > total || matches!(b.get(4), 0 | 1 | 2 | 11..=14) {
-            continue;
-        }
-        let mut after = Bits::new(au);
-        after.skip(end);
-        // Most often the fill is the last element: the end mark follows, then the padding of the last byte.
-        candidates.push((after.get(3) == 7 && total - end - 3 < 8, kind_at));
+
+    /// Decodes with a decoder that has no memory: nothing when it works, else whether an extension is the reason.
+    fn try_packet(&mut self, au: &[u8]) -> Result<(), bool> {
+        self.scout.reset();
+        self.scout.set_asc(&self.asc).map_err(|_| false)?;
+        let result = self.scout.decode_au(au, |_| Ok(()));
+        result.map_err(|e| matches!(e, syom::AacError::Unsupported(syom::UnsupportedFeature::Extension(_))))
     }
-    candidates.sort_by_key(|(last, _)| !last);
-    candidates.into_iter().take(64).find_map(|(_, kind_at)| {
-        let mut patched = au.to_vec();
-        for bit in kind_at..kind_at + 4 {
-            patched[bit / 8] &= !(0x80 >> (bit % 8));
+
+    /// Replaces a reserved extension payload in a fill element (ISO/IEC 14496-3 4.5.2.7), which the decoder refuses
+    /// instead of skipping, by plain fill. Where the element is cannot be known without decoding what comes before, so the
+    /// places that look like one are tried.
+    fn clean(&mut self, au: &[u8]) -> Option<Vec<u8>> {
+        /// Bounds the work on one packet.
+        const MAX_TRIES: usize = 24;
+        if self.try_packet(au) != Err(true) {
+            return None;
         }
-        trial(&mut None, asc, &patched).is_ok().then_some(patched)
-    })
+        let total = au.len() * 8;
+        let mut candidates: Vec<(bool, usize)> = Vec::new();
+        for at in 0..total.saturating_sub(12) {
+            let mut b = Bits::new(au);
+            b.skip(at);
+            if b.get(3) != 6 {
+                continue;
+            }
+            let count = match b.get(4) {
+                15 => 14 + b.get(8),
+                n => n,
+            };
+            let kind_at = b.position();
+            let end = kind_at + 8 * count as usize;
+            if count == 0 || end + 3 > total || matches!(b.get(4), 0 | 1 | 2 | 11..=14) {
+                continue;
+            }
+            let mut after = Bits::new(au);
+            after.skip(end);
+            // Most often the fill is the last element: the end mark follows, then the padding of the last byte.
+            candidates.push((after.get(3) == 7 && total - end - 3 < 8, kind_at));
+        }
+        candidates.sort_by_key(|(last, _)| !last);
+        candidates.into_iter().take(MAX_TRIES).find_map(|(_, kind_at)| {
+            let mut patched = au.to_vec();
+            for bit in kind_at..kind_at + 4 {
+                patched[bit / 8] &= !(0x80 >> (bit % 8));
+            }
+            self.try_packet(&patched).is_ok().then_some(patched)
+        })
+    }
 }
 
 fn options() -> syom::DecodeOptions {
@@ -263,7 +288,11 @@ fn layout_of(labels: &[syom::Channel]) -> ChannelLayout {
         n @ (1 | 2) => ChannelLayout::from_count(n),
         n => {
             let mask = labels.iter().fold(0, |m, c| m | mask_bit(*c));
-            if mask.count_ones() as usize == n { ChannelLayout::from_mask(mask, n) } else { ChannelLayout::from_count(n) }
+            if mask.count_ones() as usize == n {
+                ChannelLayout::from_mask(mask, n)
+            } else {
+                ChannelLayout::from_count(n)
+            }
         }
     }
 }
@@ -271,7 +300,8 @@ fn layout_of(labels: &[syom::Channel]) -> ChannelLayout {
 /// The decoder for `config`, whose `extra` is the AudioSpecificConfig and `aac` the plan.
 pub(super) fn build(config: &CodecConfig) -> Result<Box<dyn PacketCodec>> {
     let plan = config.aac.ok_or_else(|| Error::internal("AAC without a plan"))?;
-    let mut codec = AacCodec { asc: config.extra.clone(), plan, engine: Engine::None };
+    let defuser = if plan.defuse && !plan.simple { Defuser::new(&config.extra) } else { None };
+    let mut codec = AacCodec { asc: config.extra.clone(), plan, engine: Engine::None, defuser };
     codec.make_engine().map_err(|e| Error::malformed("AAC config", None, e))?;
     Ok(Box::new(codec))
 }
@@ -286,6 +316,7 @@ struct AacCodec {
     asc: Vec<u8>,
     plan: AacPlan,
     engine: Engine,
+    defuser: Option<Defuser>,
 }
 
 impl AacCodec {
@@ -364,7 +395,7 @@ impl PacketCodec for AacCodec {
             return symphonia_codec::decode(&mut **d, data, out);
         }
         let Packet::Float(planes) = out else { return Err("AAC decodes to floats".into()) };
-        let patched = if self.plan.defuse { defuse(&self.asc, data) } else { None };
+        let patched = self.defuser.as_mut().and_then(|d| d.clean(data));
         let result = self.decode_full(patched.as_deref().unwrap_or(data), planes);
         if result.is_err() {
             // An error ends the life of a syom decoder.

@@ -98,7 +98,12 @@ impl AacConfig {
             return None;
         }
         let bits = b.position() - start;
-        if sized && sbr_rate_hz.is_none() && b.left() >= 16 && b.get(11) == 0x2B7 && read_object_type(b) == 5 && b.flag()
+        if sized
+            && sbr_rate_hz.is_none()
+            && b.left() >= 16
+            && b.get(11) == 0x2B7
+            && read_object_type(b) == 5
+            && b.flag()
         {
             sbr_rate_hz = read_rate(b);
             ps = b.left() >= 12 && b.get(11) == 0x548 && b.flag();

@@ -59,8 +59,7 @@ impl CafFramer {
         let data = data.ok_or_else(|| missing("data"))?;
         let rate = f64::from_be_bytes(<[u8; 8]>::try_from(&d[..8]).unwrap_or_default());
         let rate_hz = if rate.is_finite() && rate > 0.0 && rate < 4e9 { rate as u32 } else { 0 };
-        let mut config =
-            CodecConfig { rate_hz, channels: be(&d[24..28]).min(4096) as usize, ..CodecConfig::default() };
+        let mut config = CodecConfig { rate_hz, channels: be(&d[24..28]).min(4096) as usize, ..CodecConfig::default() };
         (config.kind, config.extra) = codec(&d[8..12], cookie)?;
         let mut framer = Self {
             config,
@@ -134,7 +133,9 @@ fn codec(id: &[u8], cookie: Vec<u8>) -> Result<(Kind, Vec<u8>)> {
         b"alac" => {
             // The cookie may stand in a `frma` and an `alac` box, as in QuickTime.
             let bare = match cookie.windows(4).rposition(|w| w == b"alac") {
-                Some(at) if cookie.get(4..8) == Some(b"frma") || at == 4 => cookie.get(at + 8..).unwrap_or(&[]).to_vec(),
+                Some(at) if cookie.get(4..8) == Some(b"frma") || at == 4 => {
+                    cookie.get(at + 8..).unwrap_or(&[]).to_vec()
+                }
                 _ => cookie,
             };
             (Kind::Alac, bare)

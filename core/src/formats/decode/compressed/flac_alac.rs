@@ -36,7 +36,8 @@ impl AlacCodec {
             r => r,
         };
         let params = decoder.codec_params();
-        let layout = params.channels.as_ref().map_or(ChannelLayout::from_count(usize::from(c[9])), symphonia_codec::layout_of);
+        let layout =
+            params.channels.as_ref().map_or(ChannelLayout::from_count(usize::from(c[9])), symphonia_codec::layout_of);
         let output =
             Output { codec: Codec::Alac, spec: Spec::new(rate, layout), sample_format: SampleFormat::Int(bits) };
         Ok(Self { decoder, frame_length: be(&c[..4]), output })

@@ -172,7 +172,8 @@ fn read_mux(b: &mut Bits<'_>) -> Result<MuxConfig> {
     }
     let asc_bits = if version == 1 { value(b) as usize } else { 0 };
     let mut probe = b.clone();
-    let config = AacConfig::read(&mut probe, false).ok_or_else(|| Error::malformed("LATM", None, "AudioSpecificConfig"))?;
+    let config =
+        AacConfig::read(&mut probe, false).ok_or_else(|| Error::malformed("LATM", None, "AudioSpecificConfig"))?;
     let asc_bits = if version == 1 { asc_bits } else { config.bits };
     if asc_bits > b.left() || asc_bits > 8 * 1024 {
         return Err(Error::malformed("LATM", None, format!("AudioSpecificConfig of {asc_bits} bits")));

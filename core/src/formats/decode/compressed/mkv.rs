@@ -428,7 +428,8 @@ fn read_encodings(d: &[u8], t: &mut Track) {
         for (id, d) in children(encoding) {
             match id {
                 0x5034 => {
-                    let algorithm = children(d).find(|(id, _)| *id == 0x4254).map_or(0, |(_, d)| be(&d[..d.len().min(8)]));
+                    let algorithm =
+                        children(d).find(|(id, _)| *id == 0x4254).map_or(0, |(_, d)| be(&d[..d.len().min(8)]));
                     if algorithm == 3 {
                         t.stripped = children(d).find(|(id, _)| *id == 0x4255).map_or(Vec::new(), |(_, d)| d.to_vec());
                     } else {
@@ -554,9 +555,7 @@ impl Framer for MkvFramer {
             let want = if whole { len } else { HEAD_BYTES.min(len) };
             packet.data.extend_from_slice(bytes.window(at, want)?);
             packet.byte = at;
-            if self.track.pcm_frame > 0 {
-                packet.frames = Some(((self.track.stripped.len() + len) / self.track.pcm_frame) as u64);
-            }
+            packet.frames = (self.track.stripped.len() + len).checked_div(self.track.pcm_frame).map(|n| n as u64);
             let trim = to_frames(self.discard_ns.unsigned_abs(), self.output_rate());
             if self.discard_ns > 0 && self.lace == self.laces.len() {
                 packet.trim_end = trim;

@@ -46,7 +46,8 @@ pub(crate) fn open(media: Box<dyn MediaSource>, bytes: u64, options: &ReadOption
     let bytes = Bytes::new(media, bytes);
     // The codec crates are called for trial here; a panic of theirs means that the file cannot be decoded.
     let opened = catch_unwind(AssertUnwindSafe(|| open_reader(bytes, options)));
-    let reader = opened.unwrap_or_else(|_| Err(Error::malformed("stream", None, "the decoder failed on the headers")))?;
+    let reader =
+        opened.unwrap_or_else(|_| Err(Error::malformed("stream", None, "the decoder failed on the headers")))?;
     Ok(Box::new(StreamDecoder::new(reader, options)?))
 }
 

@@ -55,7 +55,8 @@ impl Mp4Framer {
     /// Reads the structure and selects audio track number `wanted` (from 0; None is the first that can be decoded).
     pub fn open(bytes: &mut Bytes, wanted: Option<u32>) -> Result<Self> {
         let (moov, moofs) = top_level(bytes)?;
-        let moov = moov.ok_or_else(|| Error::malformed("MP4", None, "no moov box: the file is cut off or not finished"))?;
+        let moov =
+            moov.ok_or_else(|| Error::malformed("MP4", None, "no moov box: the file is cut off or not finished"))?;
         let movie_scale = match moov.child(bytes, b"mvhd", 0)? {
             Some(b) => time_fields(&b.content(bytes)?).map_or(0, |(scale, _)| scale),
             None => 0,
@@ -127,9 +128,7 @@ impl Mp4Framer {
         }
         let table = SampleTable::read(bytes, &stbl)?;
         let edit = match trak.path(bytes, &[b"edts", b"elst"])? {
-            Some(b) if movie_scale > 0 && time_scale > 0 => {
-                parse_elst(&b.content(bytes)?, movie_scale, time_scale)
-            }
+            Some(b) if movie_scale > 0 && time_scale > 0 => parse_elst(&b.content(bytes)?, movie_scale, time_scale),
             _ => None,
         };
         let _ = moov;
@@ -142,7 +141,8 @@ impl Mp4Framer {
     fn unit(&self) -> Option<(u64, u64, u64)> {
         let (bytes, frames) = self.entry.unit?;
         // QuickTime counts PCM frames even where several are packed into one unit; others count units.
-        let counts_units = self.table.fixed_bytes >= bytes || self.table.durations.first().is_some_and(|d| d.1 >= frames);
+        let counts_units =
+            self.table.fixed_bytes >= bytes || self.table.durations.first().is_some_and(|d| d.1 >= frames);
         Some((bytes, frames, if counts_units || frames == 1 { 1 } else { frames }))
     }
 

@@ -50,10 +50,8 @@ pub(super) fn read_stsd(bytes: &mut Bytes, stsd: &BoxAt) -> Result<SampleEntry> 
         children = 64;
     }
     let mut b = EntryBoxes { bytes, entry, children };
-    let mut out = SampleEntry {
-        config: CodecConfig { rate_hz, channels, ..CodecConfig::default() },
-        ..SampleEntry::default()
-    };
+    let mut out =
+        SampleEntry { config: CodecConfig { rate_hz, channels, ..CodecConfig::default() }, ..SampleEntry::default() };
     let little = b.find(b"enda")?.is_some_and(|e| e.get(1) == Some(&1));
     let pcm_c = b.find(b"pcmC")?;
     out.config.kind = match &entry.kind {
@@ -92,7 +90,11 @@ pub(super) fn read_stsd(bytes: &mut Bytes, stsd: &BoxAt) -> Result<SampleEntry> 
             // ISO/IEC 23003-5: flags bit 0 is little endian, then the sample size.
             let c = pcm_c.filter(|c| c.len() >= 6).ok_or_else(missing)?;
             let big = c[4] & 1 == 0;
-            if entry.kind == *b"fpcm" { Kind::Pcm(PcmFormat::float(c[5], big)) } else { Kind::Pcm(PcmFormat::int(c[5], big)) }
+            if entry.kind == *b"fpcm" {
+                Kind::Pcm(PcmFormat::float(c[5], big))
+            } else {
+                Kind::Pcm(PcmFormat::int(c[5], big))
+            }
         }
         b"lpcm" => lpcm(bits, flags.unwrap_or(if bits > 8 { 0xE } else { 0x8 })),
         b"ima4" => Kind::ImaQt,
@@ -116,7 +118,11 @@ pub(super) fn read_stsd(bytes: &mut Bytes, stsd: &BoxAt) -> Result<SampleEntry> 
         _ => None,
     };
     if out.unit.is_some_and(|(bytes, frames)| bytes == 0 || frames == 0) {
-        return Err(Error::malformed("MP4 sample description", entry.start, format!("{channels} channels, {bits} bits")));
+        return Err(Error::malformed(
+            "MP4 sample description",
+            entry.start,
+            format!("{channels} channels, {bits} bits"),
+        ));
     }
     Ok(out)
 }

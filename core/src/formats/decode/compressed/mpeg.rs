@@ -203,7 +203,10 @@ fn tag_bytes(head: &[u8]) -> Option<u64> {
 }
 
 fn is_tag(head: &[u8]) -> bool {
-    head.starts_with(b"TAG") || head.starts_with(b"ID3") || head.starts_with(b"APETAGEX") || head.starts_with(b"LYRICSBEGIN")
+    head.starts_with(b"TAG")
+        || head.starts_with(b"ID3")
+        || head.starts_with(b"APETAGEX")
+        || head.starts_with(b"LYRICSBEGIN")
 }
 
 /// Next position from `pos` at which a header could start.
@@ -270,7 +273,9 @@ impl Framer for MpegFramer {
                         damage.note(None, Some(self.pos), "the last frame is cut off");
                         return Ok(false);
                     }
-                    packet.data.extend_from_slice(bytes.window(self.pos, if whole { len } else { HEAD_BYTES.min(len) })?);
+                    packet
+                        .data
+                        .extend_from_slice(bytes.window(self.pos, if whole { len } else { HEAD_BYTES.min(len) })?);
                     packet.frames = Some(h.samples());
                     packet.byte = self.pos;
                     packet.gap = std::mem::take(&mut self.lost);

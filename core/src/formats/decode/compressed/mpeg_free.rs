@@ -25,7 +25,15 @@ impl FreeFormat {
         let kbps_real = data.len() as f64 * 8.0 * f64::from(h.rate_hz) / h.samples() as f64 / 1000.0;
         let per_channel = kbps_real / h.channels as f64;
         // ISO/IEC 11172-3 table 3-B.2 is chosen by the bit rate per channel, with steps at 48 and 80 kbit/s.
-        let class = |kbps: f64| if kbps < 52.0 { 0 } else if kbps < 88.0 { 1 } else { 2 };
+        let class = |kbps: f64| {
+            if kbps < 52.0 {
+                0
+            } else if kbps < 88.0 {
+                1
+            } else {
+                2
+            }
+        };
         let usable = |k: u16| {
             let same_table =
                 h.layer == 1 || h.version > 0 || class(f64::from(k) / h.channels as f64) == class(per_channel);

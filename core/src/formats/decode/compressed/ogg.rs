@@ -176,8 +176,7 @@ impl OggFramer {
         let (mut total, mut pos, mut link) = (0u64, self.links[0].audio.0, 0);
         let mut last = 0;
         let mut start = first_start;
-        loop {
-            let Some((at, h)) = find_page(bytes, pos, bytes.len())? else { break };
+        while let Some((at, h)) = find_page(bytes, pos, bytes.len())? {
             pos = at + h.bytes();
             if h.flags & FIRST != 0 && at > self.links[link].audio.0 {
                 total += last.max(start + self.links[link].pre_skip) - start - self.links[link].pre_skip;
@@ -457,7 +456,12 @@ impl Framer for OggFramer {
         if self.parts.is_empty() {
             // Before the first page of a link.
             let s = self.state;
-            return Some(Mark([self.next_page, self.resume_part as u64 | (self.link as u64) << 16, pack_granule(&s), pack(&s)]));
+            return Some(Mark([
+                self.next_page,
+                self.resume_part as u64 | (self.link as u64) << 16,
+                pack_granule(&s),
+                pack(&s),
+            ]));
         }
         let s = self.state_before;
         Some(Mark([self.page_at, self.part as u64 | (self.link as u64) << 16, pack_granule(&s), pack(&s)]))

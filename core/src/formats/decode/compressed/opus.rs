@@ -123,7 +123,8 @@ impl OpusCodec {
         self.decoders.clear();
         for s in 0..self.head.streams {
             let channels = if s < self.head.coupled { 2 } else { 1 };
-            let decoder = OpusDecoder::new(RATE_HZ as i32, channels).map_err(|e| Error::internal(format!("opus: {e:?}")))?;
+            let decoder =
+                OpusDecoder::new(RATE_HZ as i32, channels).map_err(|e| Error::internal(format!("opus: {e:?}")))?;
             self.decoders.push(decoder);
         }
         Ok(())
@@ -151,7 +152,9 @@ impl PacketCodec for OpusCodec {
                 &self.packet
             };
             let got = match self.decoders.get_mut(s) {
-                Some(d) => d.decode(stream, frames, &mut self.buffer[..frames * channels]).map_err(|e| format!("{e:?}"))?,
+                Some(d) => {
+                    d.decode(stream, frames, &mut self.buffer[..frames * channels]).map_err(|e| format!("{e:?}"))?
+                }
                 None => 0,
             };
             let got = got.min(frames);

@@ -66,7 +66,8 @@ impl VorbisCodec {
         let counter = VorbisCounter::new(&config.extra).ok_or_else(|| bad("no modes in the set-up header"))?;
         let decoder = symphonia_codec::open(CODEC_ID_VORBIS, &config.extra, 0, None)?;
         let channels = usize::from(ident[11]);
-        let layout = decoder.codec_params()
+        let layout = decoder
+            .codec_params()
             .channels
             .as_ref()
             .map_or_else(|| vorbis_layout(channels), symphonia_codec::layout_of);

@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn gamma_numbers() {
         // 0; 10 -> 1; 110 + 1 bit -> 2 or 3 (bits are written from the bottom).
-        let mut b = LsbBits::new(&[0b1011_010, 0b1111_1110]);
+        let mut b = LsbBits::new(&[0b101_1010, 0b1111_1110]);
         assert_eq!([b.gamma(), b.gamma(), b.gamma()], [Some(0), Some(1), Some(3)]);
         assert_eq!(LsbBits::new(&[]).gamma(), None);
     }

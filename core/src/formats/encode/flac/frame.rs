@@ -3,7 +3,7 @@
 //! Source: RFC 9639 sections 9.1 (frame header), 9.2 (subframes), 9.3 (footer).
 
 use super::super::bits::{BitWriter, crc8, crc16};
-use super::lpc::{self, MAX_ORDER, Quantised};
+use super::lpc::{self, Autocorrelation, Quantised};
 use super::rice::{self, RicePlan};
 
 /// What an effort level from 0 to 8 searches.
@@ -59,13 +59,15 @@ enum Coding {
 }
 
 /// A coded channel: everything but the bits.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Subframe {
     coding: Coding,
     wasted: u32,
     /// Bits per sample after wasted ones were taken away.
     bits: u32,
-    samples: Vec<i32>,
+    /// Samples that stand as they are: all, one, or those that prediction starts from.
+    raw: Vec<i32>,
+    block: usize,
     residual: Vec<i32>,
     plan: RicePlan,
     total_bits: u64,
@@ -74,7 +76,7 @@ struct Subframe {
 /// Encodes frames of one stream; holds windows and scratch memory.
 pub(crate) struct FrameEncoder {
     params: StreamParams,
-    windows: Vec<Vec<f32>>,
+    windows: Vec<Window>,
     windows_for: usize,
     padded: Vec<f32>,
 }
@@ -217,12 +219,25 @@ impl FrameEncoder {
 
     /// Codes one channel and checks which of its codings is really the smallest.
     fn subframe(&mut self, c: &Candidate<'_>) -> Subframe {
+        let mut s = self.choose_coding(c);
+        let raw = match &s.coding {
+            Coding::Constant => 1,
+            Coding::Verbatim => s.block,
+            Coding::Fixed(order) => *order,
+            Coding::Lpc(q) => q.coefs.len(),
+        };
+        s.raw = c.samples[..raw].to_vec();
+        s
+    }
+
+    fn choose_coding(&mut self, c: &Candidate<'_>) -> Subframe {
         let n = c.samples.len();
         let make = |coding, residual, plan: RicePlan, total_bits| Subframe {
             coding,
             wasted: c.wasted,
             bits: c.bits,
-            samples: c.samples.to_vec(),
+            raw: Vec::new(),
+            block: n,
             residual,
             plan,
             total_bits,
@@ -233,15 +248,20 @@ impl FrameEncoder {
         let verbatim_bits = n as u64 * u64::from(c.bits);
         let mut best = make(Coding::Verbatim, Vec::new(), RicePlan::default(), verbatim_bits);
         let partitions = self.params.effort.max_partition_order;
-        if let Some((q, estimate)) = &c.lpc {
+        if let Some((predictors, estimate)) = &c.lpc {
             let mut residual = Vec::new();
-            if lpc::residual(&c.samples, q, c.bits, &mut residual) {
-                let order = q.coefs.len();
-                let plan = rice::plan(&residual, n, order, partitions);
-                let head = order as u64 * u64::from(c.bits + q.precision) + 9;
-                let total = plan.bits + head;
-                if total < best.total_bits {
-                    best = make(Coding::Lpc(q.clone()), residual, plan, total);
+            for q in predictors {
+                if lpc::residual(&c.samples, q, c.bits, &mut residual) {
+                    let order = q.coefs.len();
+                    let plan = rice::plan(&residual, n, order, partitions);
+                    let head = order as u64 * u64::from(c.bits + q.precision) + 9;
+                    let total = plan.bits + head;
+                    if total < best.total_bits {
+                        best.coding = Coding::Lpc(q.clone());
+                        std::mem::swap(&mut best.residual, &mut residual);
+                        best.plan = plan;
+                        best.total_bits = total;
+                    }
                 }
             }
             // The fixed predictors are tried in earnest only where they promise to come close.
@@ -261,45 +281,68 @@ impl FrameEncoder {
         best
     }
 
-    /// The best quantised predictor and the bits it is expected to need.
-    fn best_lpc(&mut self, samples: &[i32], bits: u32, max_order: usize) -> Option<(Quantised, f64)> {
+    /// The predictor of each window, quantised, and the bits that the first is expected to need.
+    fn best_lpc(&mut self, samples: &[i32], bits: u32, max_order: usize) -> Option<(Vec<Quantised>, f64)> {
         let n = samples.len();
         let precision = coefficient_bits(self.params.bits, n);
         let mut padded = std::mem::take(&mut self.padded);
-        let mut best: Option<(f64, Vec<f64>)> = None;
-        let mut consider = |r: &[f64; MAX_ORDER + 1]| {
+        let mut found = Vec::with_capacity(self.windows.len());
+        let mut estimate = None;
+        let mut consider = |r: &Autocorrelation| {
             let Some(p) = lpc::levinson(r, max_order) else { return };
-            for order in 1..=p.orders {
-                // A partial window sees a part of the energy; the sum of r[0] is scaled to the block.
-                let per_sample = lpc::expected_bits(p.error[order - 1], n);
-                let total = per_sample * (n - order) as f64 + (order as u32 * (precision + bits)) as f64;
-                if best.as_ref().is_none_or(|(b, _)| total < *b) {
-                    best = Some((total, p.coefs[order - 1][..order].to_vec()));
-                }
+            let cost = |order: usize| {
+                lpc::expected_bits(p.error[order - 1], n) * (n - order) as f64
+                    + (order as u32 * (precision + bits)) as f64
+            };
+            let best = (1..=p.orders).map(|o| (cost(o), o)).min_by(|a, b| a.0.total_cmp(&b.0));
+            let Some((bits, order)) = best else { return };
+            if let Some(q) = lpc::quantise(&p.coefs[order - 1][..order], precision) {
+                estimate.get_or_insert(bits + n as f64);
+                found.push(q);
             }
         };
-        let mut whole = [0.0; MAX_ORDER + 1];
-        for (i, window) in self.windows.iter().enumerate() {
-            lpc::apply_window(samples, window, &mut padded);
+        let mut whole = None;
+        for window in &self.windows {
+            let part = &samples[window.start..window.start + window.shape.len()];
+            lpc::apply_window(part, &window.shape, &mut padded);
             let r = lpc::autocorrelation(&padded, max_order);
-            if i == 0 {
-                whole = r;
-            }
             consider(&r);
+            match whole {
+                None => whole = Some(r),
+                Some(w) if window.rest_too => consider(&std::array::from_fn(|i| w[i] - r[i])),
+                Some(_) => {}
+            }
         }
-        let _ = whole;
         self.padded = padded;
-        let (estimate, coefs) = best?;
-        Some((lpc::quantise(&coefs, precision)?, estimate + n as f64 * 1.0))
+        Some((found, estimate?))
     }
 
+    /// The whole block, and with more effort its halves and thirds (and the block without each third), as the reference
+    /// encoder's `subdivide_tukey` has them.
     fn prepare_windows(&mut self, block: usize) {
         if self.windows_for == block && !self.windows.is_empty() {
             return;
         }
         self.windows_for = block;
-        self.windows = vec![lpc::tukey(block, 0.5)];
+        let parts = if block < 64 { 1 } else { self.params.effort.parts };
+        let flank = 0.5 / parts as f64 * block as f64;
+        self.windows.clear();
+        for b in 1..=parts {
+            for i in 0..b {
+                let (start, end) = (i * block / b, (i + 1) * block / b);
+                let shape = lpc::tukey(end - start, flank / (end - start) as f64);
+                self.windows.push(Window { start, shape, rest_too: b > 2 });
+            }
+        }
     }
+}
+
+/// A window over a part of the block.
+struct Window {
+    start: usize,
+    shape: Vec<f32>,
+    /// True when what lies outside is to be tried as well.
+    rest_too: bool,
 }
 
 struct Candidate<'a> {
@@ -309,7 +352,7 @@ struct Candidate<'a> {
     constant: bool,
     fixed_order: usize,
     fixed_estimate: f64,
-    lpc: Option<(Quantised, f64)>,
+    lpc: Option<(Vec<Quantised>, f64)>,
     estimate: f64,
 }
 
@@ -387,13 +430,7 @@ fn write_subframe(w: &mut BitWriter, s: &Subframe) {
     if s.wasted > 0 {
         w.put_unary(s.wasted - 1);
     }
-    let warm_up = match &s.coding {
-        Coding::Constant => 1,
-        Coding::Verbatim => s.samples.len(),
-        Coding::Fixed(order) => *order,
-        Coding::Lpc(q) => q.coefs.len(),
-    };
-    for sample in &s.samples[..warm_up] {
+    for sample in &s.raw {
         w.put_signed(i64::from(*sample), s.bits);
     }
     if let Coding::Lpc(q) = &s.coding {
@@ -404,7 +441,7 @@ fn write_subframe(w: &mut BitWriter, s: &Subframe) {
         }
     }
     if matches!(s.coding, Coding::Fixed(_) | Coding::Lpc(_)) {
-        rice::write(w, &s.plan, &s.residual, s.samples.len(), warm_up);
+        rice::write(w, &s.plan, &s.residual, s.block, s.raw.len());
     }
 }
 

@@ -7,6 +7,8 @@ use fearless_simd::{Level, Simd, dispatch};
 
 /// Largest predictor order that is searched (the format allows 32; the subset 12 up to 48 kHz).
 pub(crate) const MAX_ORDER: usize = 12;
+/// Sums for lags 0 to [`MAX_ORDER`].
+pub(crate) type Autocorrelation = [f64; MAX_ORDER + 1];
 /// Lags computed at once: a whole number of vectors.
 const LAGS: usize = 16;
 
@@ -26,7 +28,7 @@ pub(crate) fn tukey(length: usize, p: f64) -> Vec<f32> {
 ///
 /// `padded` holds [`LAGS`] zeros before the signal. The sums run over f64 in an order that does not depend on the vector
 /// width, so that every processor finds the same coefficients.
-pub(crate) fn autocorrelation(padded: &[f32], orders: usize) -> [f64; MAX_ORDER + 1] {
+pub(crate) fn autocorrelation(padded: &[f32], orders: usize) -> Autocorrelation {
     let level = Level::new();
     let sums = if orders < 8 {
         dispatch!(level, simd => autocorrelation_kernel::<_, 8>(simd, padded))
@@ -91,7 +93,7 @@ pub(crate) struct Predictors {
 }
 
 /// Levinson-Durbin recursion. `None` for silence.
-pub(crate) fn levinson(r: &[f64; MAX_ORDER + 1], max_order: usize) -> Option<Predictors> {
+pub(crate) fn levinson(r: &Autocorrelation, max_order: usize) -> Option<Predictors> {
     if r[0] <= 0.0 {
         return None;
     }
@@ -123,7 +125,7 @@ pub(crate) fn expected_bits(error: f64, n: usize) -> f64 {
     if error <= 0.0 {
         return 0.0;
     }
-    (0.5 * (0.5 / n as f64 * error).log2() + 0.0).max(0.0)
+    (0.5 * (0.5 / n as f64 * error).log2()).max(0.0)
 }
 
 /// Quantised predictor.
