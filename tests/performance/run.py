@@ -159,7 +159,7 @@ def run(line, cores):
 
 def measured(path):
     """What the output of a main job measures: LUFS, dBTP."""
-    text = subprocess.run(["ffmpeg", "-hide_banner", "-nostats", "-nostdin", "-i", path, "-af", "ebur128=peak=true:framelog=quiet", "-f",
+    text = subprocess.run(["ffmpeg", "-hide_banner", "-nostats", "-nostdin", "-i", path, "-af", "ebur128=peak=true:framelog=verbose", "-f",
                            "null", "-"], capture_output=True, text=True).stderr
     summary = text[text.rfind("Summary:"):]
     find = lambda key: (re.findall(rf"{key}:\s+(-?[\d.]+|-inf)", summary) or ["?"])[-1]
