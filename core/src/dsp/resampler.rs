@@ -4,14 +4,15 @@
 //! no delay, and `round(frames * out / in)` frames in all. The filter is a sinc under a Kaiser window (J. F. Kaiser,
 //! *Nonrecursive digital filter design using the I0-sinh window function*, 1974), linear in phase, symmetric.
 //!
-//! Direct convolution rather than FFT blocks, because each output is then one dot product in a fixed order: any
-//! block size gives the same bits, on any CPU, at any ratio. Where the rates share no large factor, the rows of
+//! Direct convolution rather than FFT blocks, because each output is then one sum of products in a fixed order: any
+//! block size gives the same bits, on any CPU, at any ratio. The work is done in blocks of 16 periods of the ratio (at
+//! 44.1 to 48 kHz: 2352 input frames), so output comes in bursts. Where the rates share no large factor, the rows of
 //! coefficients are interpolated from a table by cubics (error under -150 dB) instead of stored.
 
 use std::f64::consts::PI;
 
 use crate::audio::{Buffer, ChannelLayout, Spec};
-use crate::dsp::kernels::{self, Stepper, bessel_i0};
+use crate::dsp::kernels::{self, LANES, PhaseBlock, bessel_i0};
 use crate::error::{Error, Result};
 
 /// How steep and how clean the low-pass is. Frequencies are fractions of the lower Nyquist frequency.
@@ -53,11 +54,10 @@ pub struct Resampler {
     out_rate_hz: u32,
     taps: usize,
     table: Table,
-    stepper: Stepper,
     /// Input not yet used up, per channel; begins with silence.
     history: Vec<Vec<f32>>,
-    /// Scratch for an interpolated row.
-    row: Vec<f32>,
+    /// For the kernels: two transposed channels, or one interpolated row.
+    scratch: Vec<f32>,
     layout: ChannelLayout,
     frames_in: u64,
     frames_out: u64,
@@ -68,10 +68,27 @@ pub struct Resampler {
 enum Table {
     /// Equal rates: nothing to do.
     Copy,
-    /// One row of `taps` per phase.
-    Rows(Vec<f32>),
-    /// Four rows (cubic coefficients) per interval.
-    Cubic { intervals: usize, rows: Vec<f32> },
+    /// All coefficients of one period.
+    Period(PhaseBlock),
+    /// Four rows (cubic coefficients) per interval between two tabulated fractions of a frame.
+    Cubic { intervals: usize, rows: Vec<f32>, position: Position },
+}
+
+/// Where the next output lies: `phase / phases` behind the frame `start` of the history, going `step / phases` on.
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    start: usize,
+    phase: u64,
+    phases: u64,
+    step: u64,
+}
+
+impl Position {
+    fn advance(&mut self) {
+        let next = self.phase + self.step;
+        self.start += (next / self.phases) as usize;
+        self.phase = next % self.phases;
+    }
 }
 
 impl Resampler {
@@ -88,14 +105,18 @@ impl Resampler {
         let divisor = gcd(in_rate_hz, out_rate_hz);
         let (phases, step) = ((out_rate_hz / divisor) as usize, (in_rate_hz / divisor) as usize);
         let (taps, table) = if phases == step { (0, Table::Copy) } else { design(phases, step, quality) };
+        let scratch = match &table {
+            Table::Copy => 0,
+            Table::Period(block) => block.scratch() * channels.min(2),
+            Table::Cubic { .. } => taps,
+        };
         let mut resampler = Self {
             in_rate_hz,
             out_rate_hz,
             taps,
-            row: vec![0.0; if matches!(table, Table::Cubic { .. }) { taps } else { 0 }],
             table,
-            stepper: Stepper { start: 0, phase: 0, phases, step },
             history: vec![Vec::new(); channels],
+            scratch: vec![0.0; scratch],
             layout: ChannelLayout::from_count(channels),
             frames_in: 0,
             frames_out: 0,
@@ -113,31 +134,54 @@ impl Resampler {
 
     /// Most frames that one `process` of at most `frames` frames, or `finish`, can give.
     pub fn max_output_frames(&self, frames: usize) -> usize {
-        let most = (frames + self.taps) as u128 * u128::from(self.out_rate_hz) / u128::from(self.in_rate_hz) + 2;
-        usize::try_from(most).unwrap_or(usize::MAX)
+        // What may be held back, and the last block, which is computed whole and then cut.
+        let (held, rounding) = match &self.table {
+            Table::Copy => (0, 0),
+            Table::Period(block) => (block.window(), LANES * block.outputs),
+            Table::Cubic { .. } => (self.taps, 0),
+        };
+        let most = (frames + held) as u128 * u128::from(self.out_rate_hz) / u128::from(self.in_rate_hz) + 2;
+        usize::try_from(most).unwrap_or(usize::MAX).saturating_add(rounding)
     }
 
-    /// Converts a block; replaces the content of `output` by what is ready, at first nothing. Real-time safe after
-    /// the first call of each size, when `output` was reserved for [`Resampler::max_output_frames`].
+    /// Converts a block; replaces the content of `output` by what is ready, at first nothing. Channels that are missing
+    /// count as silence. Does not allocate after the first calls of each size, when `output` was reserved for
+    /// [`Resampler::max_output_frames`].
     pub fn process(&mut self, input: &Buffer, output: &mut Buffer) {
-        debug_assert_eq!(input.channel_count(), self.history.len());
-        self.layout = input.spec().layout;
-        self.frames_in += input.frames() as u64;
-        for (history, samples) in self.history.iter_mut().zip(input.channels()) {
-            history.extend_from_slice(samples);
+        if input.channel_count() == self.history.len() {
+            self.layout = input.spec().layout;
+        }
+        let frames = input.frames();
+        self.frames_in += frames as u64;
+        let mut channels = input.channels();
+        for history in &mut self.history {
+            match channels.next() {
+                Some(samples) => history.extend_from_slice(samples),
+                None => history.resize(history.len() + frames, 0.0),
+            }
         }
         self.produce(u64::MAX, output);
     }
 
     /// Gives the last frames, then none. After it only `reset` makes sense.
     pub fn finish(&mut self, output: &mut Buffer) {
+        let missing = self.output_frames(self.frames_in) - self.frames_out;
         if !self.finished {
             self.finished = true;
+            let held = self.history.first().map_or(0, Vec::len);
+            let needed = match &self.table {
+                Table::Copy => held,
+                Table::Period(block) => {
+                    let blocks = usize::try_from(missing).unwrap_or(usize::MAX).div_ceil(LANES * block.outputs);
+                    blocks.saturating_sub(1) * LANES * block.inputs + block.window()
+                }
+                Table::Cubic { .. } => held + self.taps / 2,
+            };
             for history in &mut self.history {
-                history.resize(history.len() + self.taps / 2, 0.0);
+                history.resize(needed.max(held), 0.0);
             }
         }
-        self.produce(self.output_frames(self.frames_in) - self.frames_out, output);
+        self.produce(missing, output);
     }
 
     /// Forgets the signal. Real-time safe.
@@ -148,68 +192,91 @@ impl Resampler {
             history.clear();
             history.resize(silence, 0.0);
         }
-        self.stepper.start = 0;
-        self.stepper.phase = 0;
+        if let Table::Cubic { position, .. } = &mut self.table {
+            position.start = 0;
+            position.phase = 0;
+        }
         self.frames_in = 0;
         self.frames_out = 0;
         self.finished = false;
     }
 
+    /// Converts what can be converted, at most `limit` frames.
     fn produce(&mut self, limit: u64, output: &mut Buffer) {
         let held = self.history.first().map_or(0, Vec::len);
-        let ready = match self.table {
-            Table::Copy => held,
-            _ => self.stepper.available(self.taps, held),
-        };
-        let count = usize::try_from(limit).unwrap_or(usize::MAX).min(ready);
-        output.reserve(Spec::new(self.out_rate_hz, self.layout), count);
-        output.set_frames(count);
-        let used = match &self.table {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let spec = Spec::new(self.out_rate_hz, self.layout);
+        let (count, used) = match &mut self.table {
             Table::Copy => {
+                let count = held.min(limit);
+                prepare(output, spec, count);
                 for (to, from) in output.channels_mut().zip(&self.history) {
                     to.copy_from_slice(&from[..count]);
                 }
-                count
+                (count, count)
             }
-            Table::Rows(rows) => {
-                let start = self.stepper;
-                let mut pairs = self.history.chunks_exact(2);
+            Table::Period(block) => {
+                let (advance, gives) = (LANES * block.inputs, LANES * block.outputs);
+                let ready = (held + advance).saturating_sub(block.window()) / advance;
+                let blocks = ready.min(limit.div_ceil(gives));
+                prepare(output, spec, blocks * gives);
                 let mut outputs = output.channels_mut();
-                for pair in &mut pairs {
-                    if let (Some(left), Some(right)) = (outputs.next(), outputs.next()) {
-                        let inputs = [pair[0].as_slice(), pair[1].as_slice()];
-                        self.stepper = kernels::resample2(start, rows, self.taps, inputs, [left, right]);
+                for pair in self.history.chunks(2) {
+                    let Some(out_left) = outputs.next() else { break };
+                    if let ([left, right], Some(out_right)) =
+                        (pair, if pair.len() == 2 { outputs.next() } else { None })
+                    {
+                        for n in 0..blocks {
+                            let input = [&left[n * advance..], &right[n * advance..]];
+                            let (l, r) = (&mut out_left[n * gives..], &mut out_right[n * gives..]);
+                            block.run2(input, [l, r], &mut self.scratch);
+                        }
+                    } else {
+                        for n in 0..blocks {
+                            block.run(&pair[0][n * advance..], &mut out_left[n * gives..], &mut self.scratch);
+                        }
                     }
                 }
-                if let ([single], Some(out)) = (pairs.remainder(), outputs.next()) {
-                    self.stepper = kernels::resample(start, rows, self.taps, single, out);
-                }
-                self.stepper.start
+                drop(outputs);
+                let count = (blocks * gives).min(limit);
+                output.set_frames(count);
+                (count, blocks * advance)
             }
-            Table::Cubic { intervals, rows } => {
-                for n in 0..count {
-                    let position = self.stepper.phase as f64 / self.stepper.phases as f64 * *intervals as f64;
-                    let interval = (position as usize).min(intervals - 1);
-                    let f = (position - interval as f64) as f32;
-                    kernels::interpolate_rows(&rows[interval * 4 * self.taps..][..4 * self.taps], f, &mut self.row);
-                    for (to, from) in output.channels_mut().zip(&self.history) {
-                        to[n] = kernels::dot(&self.row, &from[self.stepper.start..][..self.taps]);
-                    }
-                    let next = self.stepper.phase + self.stepper.step;
-                    self.stepper.start += next / self.stepper.phases;
-                    self.stepper.phase = next % self.stepper.phases;
+            Table::Cubic { intervals, rows, position } => {
+                let mut ahead = *position;
+                let mut count = 0;
+                while count < limit && ahead.start + self.taps <= held {
+                    ahead.advance();
+                    count += 1;
                 }
-                self.stepper.start
+                prepare(output, spec, count);
+                for n in 0..count {
+                    let at = position.phase as f64 / position.phases as f64 * *intervals as f64;
+                    let interval = (at as usize).min(*intervals - 1);
+                    let cubic = &rows[interval * 4 * self.taps..][..4 * self.taps];
+                    kernels::interpolate_rows(cubic, (at - interval as f64) as f32, &mut self.scratch);
+                    for (to, from) in output.channels_mut().zip(&self.history) {
+                        to[n] = kernels::dot(&self.scratch, &from[position.start..][..self.taps]);
+                    }
+                    position.advance();
+                }
+                // When decimating, the next window may begin beyond what has arrived.
+                let used = position.start.min(held);
+                position.start -= used;
+                (count, used)
             }
         };
-        // When decimating, the next window may begin beyond what has arrived.
-        let used = used.min(held);
         for history in &mut self.history {
-            history.drain(..used);
+            history.drain(..used.min(held));
         }
-        self.stepper.start = self.stepper.start.saturating_sub(used);
         self.frames_out += count as u64;
     }
+}
+
+/// Empties `output` and gives it `count` frames of `spec`. Allocates only when it is too small.
+fn prepare(output: &mut Buffer, spec: Spec, count: usize) {
+    output.reserve(spec, count);
+    output.set_frames(count);
 }
 
 fn gcd(a: u32, b: u32) -> u32 {
@@ -225,71 +292,63 @@ fn design(phases: usize, step: usize, quality: Quality) -> (usize, Table) {
     let wanted = product / ((1.0 - pass) / 2.0 * scale);
     let taps = (wanted / 16.0).ceil() as usize * 16;
     let pass = 1.0 - 2.0 * product / (taps as f64 * scale); // what the rounding up gives, the pass band gets
-    let prototype = Prototype {
-        half: taps as f64 / 2.0,
-        cutoff: (1.0 + pass) / 2.0 * scale,
-        beta: 0.1102 * (attenuation_db - 8.7),
-        // Exact only for the ideal low-pass; what remains is the ripple of the pass band, below `attenuation_db`.
-        gain: 1.0,
-    };
-    let prototype = Prototype { gain: 1.0 / prototype.sum(), ..prototype };
+    let cutoff = (1.0 + pass) / 2.0 * scale;
+    let beta = 0.1102 * (attenuation_db - 8.7);
     if phases.saturating_mul(taps) <= MAX_TABLE {
-        let mut rows = vec![0.0f32; phases * taps];
-        for phase in 0..phases {
-            prototype.row(phase as f64 / phases as f64, |k, v| rows[phase * taps + k] = v as f32);
-        }
-        return (taps, Table::Rows(rows));
+        let prototype = Prototype::new(taps, phases, cutoff, beta);
+        let block = PhaseBlock::new(phases, step, taps, |phase, put| {
+            for k in 0..taps {
+                put(k, prototype.at(k, phase as isize) as f32);
+            }
+        });
+        return (taps, Table::Period(block));
     }
     let intervals = ((CUBIC_ROWS as f64 * scale).ceil() as usize).max(8);
+    let prototype = Prototype::new(taps, intervals, cutoff, beta);
     let mut rows = vec![0.0f32; intervals * 4 * taps];
-    let mut points = vec![[0.0f64; 4]; taps];
-    for interval in 0..intervals {
-        for (i, at) in [-1.0, 0.0, 1.0, 2.0].into_iter().enumerate() {
-            prototype.row((interval as f64 + at) / intervals as f64, |k, v| points[k][i] = v);
-        }
-        let block = &mut rows[interval * 4 * taps..][..4 * taps];
-        for (k, [a, b, c, d]) in points.iter().enumerate() {
+    for (interval, block) in rows.chunks_exact_mut(4 * taps).enumerate() {
+        for k in 0..taps {
             // Lagrange's cubic through the values at -1, 0, 1, 2.
-            block[k] = *b as f32;
+            let [a, b, c, d] = [-1, 0, 1, 2].map(|at| prototype.at(k, interval as isize + at));
+            block[k] = b as f32;
             block[taps + k] = (c - a / 3.0 - b / 2.0 - d / 6.0) as f32;
             block[2 * taps + k] = ((a + c) / 2.0 - b) as f32;
             block[3 * taps + k] = ((d - a) / 6.0 + (b - c) / 2.0) as f32;
         }
     }
-    (taps, Table::Cubic { intervals, rows })
+    let position = Position { start: 0, phase: 0, phases: phases as u64, step: step as u64 };
+    (taps, Table::Cubic { intervals, rows, position })
 }
 
-/// The continuous impulse response, time in input frames.
+/// The impulse response at all multiples of a fraction of an input frame. It is symmetric: one half is kept.
 struct Prototype {
-    half: f64,
-    cutoff: f64,
-    beta: f64,
-    gain: f64,
+    per_frame: usize,
+    /// Taps before the one that lies at or just before the output.
+    lead: isize,
+    half: Vec<f64>,
 }
 
 impl Prototype {
-    fn at(&self, t: f64) -> f64 {
-        let x = t / self.half;
-        if x.abs() >= 1.0 {
-            return 0.0;
-        }
-        let angle = PI * self.cutoff * t;
-        let sinc = if angle.abs() < 1e-9 { 1.0 } else { angle.sin() / angle };
-        self.gain * self.cutoff * sinc * bessel_i0(self.beta * (1.0 - x * x).sqrt()) / bessel_i0(self.beta)
+    /// `cutoff` is a fraction of the input's Nyquist frequency.
+    fn new(taps: usize, per_frame: usize, cutoff: f64, beta: f64) -> Self {
+        let count = taps / 2 * per_frame;
+        let value = |m: usize| {
+            let x = m as f64 / count as f64;
+            let angle = PI * cutoff * m as f64 / per_frame as f64;
+            let sinc = if m == 0 { 1.0 } else { angle.sin() / angle };
+            sinc * bessel_i0(beta * (1.0 - x * x).sqrt())
+        };
+        let mut half: Vec<f64> = (0..count).map(value).collect();
+        // Gain 1 at DC, on average over the phases; one by one they differ by less than the ripple.
+        let sum = 2.0 * half.iter().sum::<f64>() - half[0];
+        half.iter_mut().for_each(|v| *v *= per_frame as f64 / sum);
+        Self { per_frame, lead: taps as isize / 2 - 1, half }
     }
 
-    /// Coefficients for the output at `fraction` of a frame behind the centre.
-    fn row(&self, fraction: f64, mut put: impl FnMut(usize, f64)) {
-        let taps = (2.0 * self.half) as usize;
-        for k in 0..taps {
-            put(k, self.at(k as f64 - (self.half - 1.0) - fraction));
-        }
-    }
-
-    fn sum(&self) -> f64 {
-        let mut sum = 0.0;
-        self.row(0.5, |_, v| sum += v);
-        sum
+    /// Coefficient of tap `k` for an output that lies `fraction / per_frame` behind the tap `lead`.
+    fn at(&self, k: usize, fraction: isize) -> f64 {
+        let m = (k as isize - self.lead) * self.per_frame as isize - fraction;
+        self.half.get(m.unsigned_abs()).copied().unwrap_or(0.0)
     }
 }
 
@@ -392,7 +451,7 @@ mod tests {
                 assert_eq!(convert(&mut resampler, &channels, block), whole, "{to} in blocks of {block}");
             }
             let mut single = Resampler::new(44_100, to, 1, Quality::Fast).unwrap();
-            assert_eq!(convert(&mut single, &[right.clone()], 3000)[0], whole[1]);
+            assert_eq!(convert(&mut single, std::slice::from_ref(&right), 3000)[0], whole[1]);
         }
     }
 

@@ -61,12 +61,21 @@ fn k_weight_at(level: Level, coefficients: &KCoefficients, state: &mut KState, l
 
 #[inline(always)]
 fn k_weight_impl<S: Simd>(simd: S, k: &KCoefficients, state: &mut KState, left: &[f32], right: &[f32]) {
-    let load = |v: [f64; 2]| f64x2::simd_from(simd, v);
-    let [first, second] = k.sections.map(|s| s.map(|c| f64x2::splat(simd, c)));
-    let [mut p1, mut p2, mut q1, mut q2] = state.filter.map(load);
-    let (mut weighted, mut plain) = (load(state.weighted), load(state.plain));
+    // No closures: their bodies would be compiled without the instruction set of the caller.
+    let mut first = [f64x2::splat(simd, 0.0); 5];
+    let mut second = first;
+    for i in 0..5 {
+        first[i] = f64x2::splat(simd, k.sections[0][i]);
+        second[i] = f64x2::splat(simd, k.sections[1][i]);
+    }
+    let mut p1 = f64x2::simd_from(simd, state.filter[0]);
+    let mut p2 = f64x2::simd_from(simd, state.filter[1]);
+    let mut q1 = f64x2::simd_from(simd, state.filter[2]);
+    let mut q2 = f64x2::simd_from(simd, state.filter[3]);
+    let mut weighted = f64x2::simd_from(simd, state.weighted);
+    let mut plain = f64x2::simd_from(simd, state.plain);
     for (l, r) in left.iter().zip(right) {
-        let x = load([f64::from(*l), f64::from(*r)]);
+        let x = f64x2::simd_from(simd, [f64::from(*l), f64::from(*r)]);
         let y = first[0] * x + p1;
         let next = (first[1] * x + p2) - first[3] * p1;
         p2 = first[2] * x - first[4] * p1;
@@ -78,7 +87,7 @@ fn k_weight_impl<S: Simd>(simd: S, k: &KCoefficients, state: &mut KState, left: 
         weighted += z * z;
         plain += x * x;
     }
-    state.filter = [p1, p2, q1, q2].map(Into::into);
+    state.filter = [p1.into(), p2.into(), q1.into(), q2.into()];
     state.weighted = weighted.into();
     state.plain = plain.into();
 }

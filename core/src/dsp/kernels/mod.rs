@@ -1,21 +1,27 @@
 //! Inner loops, compiled for each instruction set and chosen at run time.
 //!
-//! The same input gives the same bits on every CPU: sums run in 16 virtual lanes that are folded in one fixed order,
-//! multiplication and addition round separately (no fused operation), whatever the width of the real registers.
-//! `scalar` holds the definitions in plain Rust; tests compare bit by bit. No `unsafe` is needed: `fearless_simd`
-//! ties vector types to proof that the CPU has them.
+//! The same input gives the same bits on every CPU: each sum has one fixed order, whatever the width of the real
+//! registers (16 virtual lanes that are folded in halves, or one lane per independent sum), and multiplication and
+//! addition round separately (no fused operation). Tests compare each version bit by bit with a definition in plain
+//! Rust: [`scalar`], or beside the test. No `unsafe` is needed: `fearless_simd` ties vector types to proof that the CPU
+//! has them.
+//!
+//! Inside the kernels nothing may be a closure: its body would be compiled without the instruction set of its caller,
+//! and be several times slower.
 
 mod basic;
+mod cascade;
 mod interpolate;
 mod k_weight;
 mod polyphase;
 pub mod scalar;
 
 pub use basic::{dot, peak, sum_of_squares};
+pub use cascade::{MAX_SECTIONS, cascade2};
 pub(crate) use interpolate::bessel_i0;
 pub use interpolate::{INTERPOLATOR_TAPS, Interpolator};
 pub use k_weight::{KCoefficients, KState, k_weight};
-pub use polyphase::{Stepper, interpolate_rows, resample, resample2};
+pub use polyphase::{PhaseBlock, interpolate_rows};
 
 use std::sync::OnceLock;
 
