@@ -1,5 +1,6 @@
 //! [`Chain`]: filters in series, the real-time object given to hosts.
 
+use super::spec::build_all;
 use super::{Filter, FilterSpec, Prepared};
 use crate::audio::{Buffer, ChannelLayout, Spec};
 use crate::error::{Error, Result};
@@ -28,7 +29,7 @@ impl Chain {
     /// As [`FilterSpec::validate`].
     pub fn new(specs: &[FilterSpec]) -> Result<Self> {
         Ok(Self {
-            filters: specs.iter().map(FilterSpec::build).collect::<Result<_>>()?,
+            filters: build_all(specs)?,
             realtime: specs.iter().all(FilterSpec::is_realtime),
             prepared: None,
             finished: 0,
@@ -141,7 +142,7 @@ impl Chain {
         self.realtime
     }
 
-    /// Number of filters.
+    /// Number of stages: at most that of the filters, as neighbouring equalisers become one.
     pub fn len(&self) -> usize {
         self.filters.len()
     }

@@ -151,19 +151,14 @@ impl Filter for DenoiseRnn {
         }
         self.pending = Buffer::new(native, FRAME);
         self.cleaned = Buffer::new(native, FRAME);
-        // How far the output falls behind depends only on how much went in: try it out, frame by frame.
-        self.latency_frames = 0;
-        self.ready = Buffer::new(spec, max_frames);
-        self.reset();
-        let mut one = Buffer::new(spec, 1);
-        one.append_silence(1);
-        let mut behind = 0;
-        for n in 1..=spec.rate_hz as usize / 10 {
-            self.feed(&one);
-            behind = behind.max(n - self.ready.frames().min(n));
+        // The network holds back less than one frame and is one frame late; a conversion holds back no more than it can
+        // give out when nothing is added.
+        self.latency_frames = 2 * FRAME;
+        if let Some(conversion) = &self.conversion {
+            let native = conversion.up.max_output_frames(0) + 2 * FRAME;
+            let frames = (native as f64 * f64::from(spec.rate_hz) / f64::from(NATIVE_HZ)).ceil() as usize;
+            self.latency_frames = frames + conversion.down.max_output_frames(0) + 2;
         }
-        // Rates without a short common period may differ by a frame later on.
-        self.latency_frames = behind + 2;
         self.ready = Buffer::new(spec, self.latency_frames + 4 * max_frames + spec.rate_hz as usize / 5);
         self.dry = vec![Delay::new(self.latency_frames); channels];
         self.reset();
@@ -212,7 +207,7 @@ mod tests {
     /// A voice-like buzz with pauses, and noise that is weaker by `noise_db`.
     fn noisy(rate: u32, noise: f32) -> Vec<f32> {
         let mut seed = 1u32;
-        (0..3 * rate)
+        (0..4 * rate)
             .map(|n| {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let t = n as f32 / rate as f32;
@@ -235,7 +230,7 @@ mod tests {
             let x = noisy(rate, 0.01);
             let mut f = DenoiseRnn::new(&DenoiseRnnParams::default());
             let mut block = Buffer::from_channels(spec, std::slice::from_ref(&x));
-            let latency = f.prepare(spec, 3 * rate as usize).unwrap().latency_frames;
+            let latency = f.prepare(spec, x.len()).unwrap().latency_frames;
             f.process(&mut block);
             let pause = 2 * rate as usize + (rate as usize * 7) / 10;
             let length = rate as usize / 5;

@@ -1,6 +1,7 @@
 //! [`FileChain`]: filters in series for files, with latency compensated.
 
 use super::chain::check_stream;
+use super::spec::build_all;
 use super::{Filter, FilterSpec};
 use crate::audio::{Buffer, ChannelLayout, Spec};
 use crate::error::{Error, Result};
@@ -36,10 +37,10 @@ impl FileChain {
     /// As [`FilterSpec::validate`].
     pub fn new(specs: &[FilterSpec]) -> Result<Self> {
         let unset = Spec::new(48_000, ChannelLayout::MONO);
-        let stages = specs
-            .iter()
-            .map(|s| Ok(Stage { filter: s.build()?, input: unset, max_frames: 0, latency_frames: 0, to_drop: 0 }))
-            .collect::<Result<_>>()?;
+        let stages = build_all(specs)?
+            .into_iter()
+            .map(|filter| Stage { filter, input: unset, max_frames: 0, latency_frames: 0, to_drop: 0 })
+            .collect();
         Ok(Self { stages, work: Buffer::new(unset, 0), input: unset, max_frames: 0, finished: false })
     }
 

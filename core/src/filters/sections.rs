@@ -1,6 +1,5 @@
 //! Filters that are a cascade of second-order sections: everything about them but the design.
 
-use super::cells::Cells;
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
 use crate::dsp::biquad::{Cascade, Coefficients};
@@ -11,30 +10,23 @@ type Design = Box<dyn Fn(f64) -> Result<Vec<Coefficients>> + Send>;
 
 /// A cascade with the same sections on every channel. No latency.
 ///
-/// After NaN or infinity at the input the output is finite again within [`super::cells::CELL_FRAMES`] frames. State
-/// that has decayed under 1e-20 in silence is set to zero, before it becomes denormal and slow.
+/// Several such filters in a row make one cascade, calculated in f64 from end to end. After NaN or infinity at the input
+/// the output is finite again from the next block on; state that has decayed is set to zero, before it becomes denormal
+/// and slow.
 pub struct Sections {
-    design: Design,
+    designs: Vec<Design>,
     cascade: Cascade,
-    cells: Cells,
-    /// Peaks of input and output since the cell began.
-    peak_in: f32,
-    peak_out: f32,
-    /// False when the state is known to be zero.
-    active: bool,
 }
 
 impl Sections {
     /// A filter with the sections of `design`, which is asked in `prepare`.
     pub fn new(design: impl Fn(f64) -> Result<Vec<Coefficients>> + Send + 'static) -> Self {
-        Self {
-            design: Box::new(design),
-            cascade: Cascade::new(Vec::new(), 0),
-            cells: Cells::default(),
-            peak_in: 0.0,
-            peak_out: 0.0,
-            active: false,
-        }
+        Self { designs: vec![Box::new(design)], cascade: Cascade::new(Vec::new(), 0) }
+    }
+
+    /// Lets another filter follow within the same cascade. Takes effect in `prepare`.
+    pub fn append(&mut self, mut other: Self) {
+        self.designs.append(&mut other.designs);
     }
 
     /// The designed sections, after `prepare`.
@@ -67,42 +59,20 @@ pub(super) fn check_below_nyquist(name: &str, freq_hz: f64, rate_hz: f64) -> Res
 
 impl Filter for Sections {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
-        self.cascade = Cascade::new((self.design)(f64::from(spec.rate_hz))?, spec.channels());
-        self.reset();
+        let mut sections = Vec::new();
+        for design in &self.designs {
+            sections.extend(design(f64::from(spec.rate_hz))?);
+        }
+        self.cascade = Cascade::new(sections, spec.channels());
         Ok(Prepared { spec, max_frames, latency_frames: 0, tail_frames: 0 })
     }
 
     fn process(&mut self, block: &mut Buffer) {
-        let Self { cascade, cells, peak_in, peak_out, active, .. } = self;
-        let frames = block.frames();
-        cells.for_each(frames, |piece, end| {
-            for (index, channel) in block.channels_mut().enumerate() {
-                let samples = &mut channel[piece.clone()];
-                let top = peak(samples);
-                if top == 0.0 && !*active {
-                    continue;
-                }
-                *active = true;
-                *peak_in = peak_in.max(top);
-                cascade.process_channel(index, samples);
-                *peak_out = peak_out.max(peak(samples));
-            }
-            if end {
-                let poisoned = !peak_out.is_finite();
-                let silent = *peak_in == 0.0 && *peak_out < 1e-20;
-                if poisoned || (*active && silent) {
-                    cascade.reset();
-                    *active = false;
-                }
-                (*peak_in, *peak_out) = (0.0, 0.0);
-            }
-        });
+        self.cascade.process(block);
     }
 
     fn reset(&mut self) {
         self.cascade.reset();
-        self.cells.reset();
-        (self.peak_in, self.peak_out, self.active) = (0.0, 0.0, false);
     }
 }
 
@@ -143,7 +113,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn silence_ends_the_state_exactly() {
+    fn silence_ends_in_exact_silence() {
         let spec = Spec::new(48_000, ChannelLayout::MONO);
         let mut f = Sections::new(|rate| Ok(vec![Coefficients::highpass(rate, 80.0, 0.707)?]));
         f.prepare(spec, 48_000).unwrap();
@@ -151,8 +121,15 @@ pub(super) mod tests {
         f.process(&mut block);
         let mut quiet = Buffer::from_channels(spec, &[vec![0.0; 48_000]]);
         f.process(&mut quiet);
-        // The slowest pole decays by 1/e in 2.8 ms, thus to 1e-20 in 0.13 s.
+        // The slowest pole decays by 1/e in 2.8 ms, thus to the least f32 (1e-45) in 0.3 s.
         assert!(quiet.channel(0)[24_000..].iter().all(|y| *y == 0.0));
-        assert!(!f.active);
+    }
+
+    #[test]
+    fn filters_in_a_row_multiply_their_gains() {
+        let mut f = Sections::new(|rate| Ok(vec![Coefficients::peak(rate, 3_000.0, 1.0, 6.0)?]));
+        f.append(Sections::new(|rate| Ok(vec![Coefficients::peak(rate, 3_000.0, 2.0, -2.0)?])));
+        assert!((measured_gain_db(&mut f, 3_000.0, 48_000) - 4.0).abs() < 0.002);
+        assert_eq!(f.sections().len(), 2);
     }
 }

@@ -6,18 +6,26 @@ use serde_json::{Map, Value};
 
 use super::params::{FilterParams, ParamInfo, ParamKind};
 use super::registry::FilterInfo;
+use super::sections::Sections;
 use super::*;
 use crate::error::{Error, Result};
 
 /// From one list: the enum, the checks, the construction and the registry.
 macro_rules! filter_specs {
-    ($($variant:ident($params:path) => $build:expr;)+) => {
+    (
+        sections { $($s_variant:ident($s_params:path) => $s_build:expr;)+ }
+        others { $($variant:ident($params:path) => $build:expr;)+ }
+    ) => {
         /// A filter with its parameters. In JSON and YAML an object whose `type` is the filter's name; parameters that
         /// are not given have their defaults.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(tag = "type", rename_all = "snake_case")]
         #[non_exhaustive]
         pub enum FilterSpec {
+            $(
+                #[allow(missing_docs)] // the parameter struct says it
+                $s_variant($s_params),
+            )+
             $(
                 #[allow(missing_docs)] // the parameter struct says it
                 $variant($params),
@@ -27,7 +35,10 @@ macro_rules! filter_specs {
         impl FilterSpec {
             /// Name of the filter in recipes.
             pub fn name(&self) -> &'static str {
-                match self { $(Self::$variant(_) => <$params>::NAME,)+ }
+                match self {
+                    $(Self::$s_variant(_) => <$s_params>::NAME,)+
+                    $(Self::$variant(_) => <$params>::NAME,)+
+                }
             }
 
             /// Checks all parameters against their ranges. What depends on rate and layout is checked in `prepare`.
@@ -35,7 +46,10 @@ macro_rules! filter_specs {
             /// # Errors
             /// [`Error::OutOfRange`] or [`Error::InvalidValue`] for the first parameter that is not allowed.
             pub fn validate(&self) -> Result<()> {
-                match self { $(Self::$variant(p) => p.check_ranges(),)+ }
+                match self {
+                    $(Self::$s_variant(p) => p.check_ranges(),)+
+                    $(Self::$variant(p) => p.check_ranges(),)+
+                }
             }
 
             /// Makes the filter, not yet prepared.
@@ -44,30 +58,70 @@ macro_rules! filter_specs {
             /// As [`FilterSpec::validate`].
             pub fn build(&self) -> Result<Box<dyn Filter>> {
                 self.validate()?;
-                Ok(match self { $(Self::$variant(p) => Box::new($build(p)),)+ })
+                Ok(match self {
+                    $(Self::$s_variant(p) => Box::new($s_build(p)),)+
+                    $(Self::$variant(p) => Box::new($build(p)),)+
+                })
             }
 
             /// False when the filter is for files only.
             pub fn is_realtime(&self) -> bool {
-                match self { $(Self::$variant(_) => <$params>::REALTIME,)+ }
+                match self {
+                    $(Self::$s_variant(_) => <$s_params>::REALTIME,)+
+                    $(Self::$variant(_) => <$params>::REALTIME,)+
+                }
+            }
+
+            /// The filter as a cascade of sections, when it is one.
+            fn as_sections(&self) -> Option<Sections> {
+                match self {
+                    $(Self::$s_variant(p) => Some($s_build(p)),)+
+                    _ => None,
+                }
             }
         }
 
         /// All filters, in the order of the list.
         pub(super) fn all() -> Vec<FilterInfo> {
-            vec![$(FilterInfo {
-                name: <$params>::NAME,
-                category: <$params>::CATEGORY,
-                realtime: <$params>::REALTIME,
-                summary: <$params>::summary(),
-                parameters: <$params>::parameters(),
-            },)+]
+            vec![$(info::<$s_params>(),)+ $(info::<$params>(),)+]
         }
     };
 }
 
+fn info<P: FilterParams>() -> FilterInfo {
+    FilterInfo {
+        name: P::NAME,
+        category: P::CATEGORY,
+        realtime: P::REALTIME,
+        summary: P::summary(),
+        parameters: P::parameters(),
+    }
+}
+
+/// Makes the filters of a chain. Neighbours that are cascades of sections become one: one pass over the samples.
+///
+/// # Errors
+/// As [`FilterSpec::validate`].
+pub(super) fn build_all(specs: &[FilterSpec]) -> Result<Vec<Box<dyn Filter>>> {
+    let mut filters: Vec<Box<dyn Filter>> = Vec::with_capacity(specs.len());
+    let mut row: Option<Sections> = None;
+    for spec in specs {
+        spec.validate()?;
+        match (spec.as_sections(), &mut row) {
+            (Some(next), Some(row)) => row.append(next),
+            (Some(first), None) => row = Some(first),
+            (None, _) => {
+                filters.extend(row.take().map(|r| Box::new(r) as Box<dyn Filter>));
+                filters.push(spec.build()?);
+            }
+        }
+    }
+    filters.extend(row.map(|r| Box::new(r) as Box<dyn Filter>));
+    Ok(filters)
+}
+
 filter_specs! {
-    Gain(gain::GainParams) => gain::Gain::new;
+    sections {
     DcBlocker(dc_blocker::DcBlockerParams) => dc_blocker::build;
     Highpass(highpass::HighpassParams) => highpass::build;
     Lowpass(lowpass::LowpassParams) => lowpass::build;
@@ -78,6 +132,9 @@ filter_specs! {
     TiltEq(tilt_eq::TiltEqParams) => tilt_eq::build;
     Notch(notch::NotchParams) => notch::build;
     Allpass(allpass::AllpassParams) => allpass::build;
+    }
+    others {
+    Gain(gain::GainParams) => gain::Gain::new;
     Compressor(compressor::CompressorParams) => compressor::Compressor::new;
     Limiter(limiter::LimiterParams) => limiter::Limiter::new;
     Gate(gate::GateParams) => gate::Gate::new;
@@ -91,6 +148,7 @@ filter_specs! {
     Resample(resample::ResampleParams) => resample::Resample::new;
     Fade(fade::FadeParams) => fade::Fade::new;
     TrimSilence(trim_silence::TrimSilenceParams) => trim_silence::TrimSilence::new;
+    }
 }
 
 impl FilterSpec {
