@@ -113,7 +113,7 @@ impl Mp4Writer {
         Ok(Self {
             out,
             track,
-            udta: tags.bytes,
+            udta: if tags.bytes.is_empty() { Vec::new() } else { boxed(b"udta", &[&tags.bytes]) },
             room: (room_at, room),
             mdat_at,
             sizes: Vec::new(),

@@ -190,7 +190,7 @@ impl OpusEncoder {
         // From here on libopus itself would choose the transform mode for speech and music alike.
         let transform_only = kbps >= if channels == 1 { 56 } else { 44 * channels as u32 };
         let params = Params { channels, kbps, transform_only };
-        let comment = write::vorbis_comment(metadata, super::VENDOR);
+        let comment = write::opus_comment(metadata, super::VENDOR);
         let mut tags = b"OpusTags".to_vec();
         tags.extend_from_slice(&comment.bytes);
         let mut ogg = OggWriter::new(Out::new(sink)?);

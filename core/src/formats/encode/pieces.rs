@@ -10,7 +10,6 @@ use crate::audio::{Buffer, Spec};
 #[derive(Debug)]
 pub(crate) struct Piece {
     /// Index of its first codec frame in the stream.
-    #[cfg(test)]
     pub first: u64,
     /// Codec frames of pre-roll at the start of `samples`.
     pub preroll: usize,
@@ -74,7 +73,6 @@ impl Cutter {
         let samples = self.planes.iter().map(|p| p[self.done..self.done + need].to_vec()).collect();
         self.done += need - self.preroll * self.frame;
         let piece = Piece {
-            #[cfg(test)]
             first: self.next,
             preroll: self.have_preroll,
             count: self.per_piece,
@@ -104,7 +102,6 @@ impl Cutter {
         self.planes = vec![Vec::new(); samples.len()];
         self.done = 0;
         let piece = Piece {
-            #[cfg(test)]
             first: self.next,
             preroll: self.have_preroll,
             count,

@@ -85,7 +85,7 @@ impl VorbisEncoder {
             },
             None => Strategy::default(),
         };
-        let comment = write::vorbis_comment(metadata, super::VENDOR);
+        let comment = write::vorbis_comment_with_pictures(metadata, super::VENDOR);
         let tags = fields(&comment.bytes);
         let out = Out::new(sink)?;
         let (blocks, receiver) = bounded::<Vec<Vec<f32>>>(QUEUE);

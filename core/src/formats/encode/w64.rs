@@ -31,7 +31,7 @@ fn push_chunk(to: &mut Vec<u8>, id: &[u8; 4], body: &[u8]) {
 
 impl PcmContainer for W64 {
     fn start(&mut self, out: &mut Out, spec: Spec, sample: PcmSample, metadata: &Metadata) -> Result<Vec<Loss>> {
-        let tags = write::riff_chunks(metadata);
+        let tags = write::riff_chunks_at(metadata, Some(spec.rate_hz));
         // A RIFF LIST has its own identifier here, which readers hardly know; the chunks keep their RIFF form and letters.
         for (id, body) in &tags.chunks {
             push_chunk(&mut self.tail, id, body);

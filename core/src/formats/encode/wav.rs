@@ -76,7 +76,7 @@ fn push_chunk(to: &mut Vec<u8>, id: [u8; 4], body: &[u8]) {
 
 impl PcmContainer for Wav {
     fn start(&mut self, out: &mut Out, spec: Spec, sample: PcmSample, metadata: &Metadata) -> Result<Vec<Loss>> {
-        let tags = write::riff_chunks(metadata);
+        let tags = write::riff_chunks_at(metadata, Some(spec.rate_hz));
         let mut head = b"RIFF\0\0\0\0WAVE".to_vec();
         push_chunk(&mut head, *b"JUNK", &[0; DS64_BYTES as usize]);
         for (id, body) in &tags.chunks {

@@ -28,7 +28,6 @@ const FRAMES_PER_JOB: usize = 16;
 /// Room for later changes of the tags.
 const PADDING_BYTES: u32 = 4096;
 /// Largest body of a metadata block: its length has 24 bits.
-const MAX_BLOCK_BYTES: usize = (1 << 24) - 1;
 /// Seconds between seek points at the densest.
 const SEEK_SECONDS: u64 = 10;
 /// Seek points where the length is not known.
@@ -127,18 +126,11 @@ impl FlacEncoder {
         let effort = Effort::of_level(settings.level.unwrap_or(5));
         let params = StreamParams { rate_hz: spec.rate_hz, channels: spec.channels(), bits: u32::from(bits), effort };
         let mut out = Out::new(sink)?;
-        let comment = write::vorbis_comment(metadata, &vendor());
-        let mut losses = comment.losses;
-        let mut blocks: Vec<(u8, Vec<u8>)> = vec![(4, comment.bytes)];
-        for picture in write::flac_pictures(metadata) {
-            if picture.len() > MAX_BLOCK_BYTES {
-                losses.push(Loss { field: "picture".into(), reason: "larger than FLAC's 16 MiB".into() });
-            } else {
-                blocks.push((6, picture));
-            }
-        }
+        let write::FlacBlocks { mut blocks, losses } = write::flac_blocks(metadata, &vendor(), spec.rate_hz);
         if usual_mask(spec) != spec.layout.mask() && spec.layout.mask() != 0 {
-            add_channel_mask(&mut blocks[0].1, spec.layout.mask());
+            if let Some((_, comment)) = blocks.iter_mut().find(|(kind, _)| *kind == 4) {
+                add_channel_mask(comment, spec.layout.mask());
+            }
         }
         let distance = SEEK_SECONDS * u64::from(spec.rate_hz);
         let capacity =
