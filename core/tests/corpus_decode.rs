@@ -12,24 +12,7 @@ use pure_sound::audio::{Buffer, IntBuffer};
 use pure_sound::formats::{Decoder, ReadOptions, SampleFormat, open, probe};
 
 /// Entries that are known to fail, with the reason. The tests fail when one starts to pass: then take it off.
-const KNOWN_FAILURES: &[(&str, &str)] = &[
-    ("codec/alac/alac.m4a", COMPRESSED),
-    ("codec/alac/alac16.caf", COMPRESSED),
-    ("codec/alac/alac24.caf", COMPRESSED),
-    ("codec/alac/bear-alac.mka", COMPRESSED),
-    ("codec/alac/ffalac_16.m4a", COMPRESSED),
-    ("codec/alac/sample_alac.mp4", COMPRESSED),
-    ("codec/alac/sample_alac_20bit.mp4", COMPRESSED),
-    ("codec/matroska/bear-flac-16bit.mka", COMPRESSED),
-    ("codec/matroska/flac.mka", COMPRESSED),
-    ("codec/matroska/flac_channel_layouts.mka", COMPRESSED),
-    ("codec/matroska/pcm24.mka", COMPRESSED),
-    ("codec/mp4/frag_flac.mp4", COMPRESSED),
-    ("codec/ogg/bear_flac.ogg", COMPRESSED),
-    ("codec/ogg/bear_flac_noseektable.ogg", COMPRESSED),
-];
-/// To be taken off with `decode::compressed`.
-const COMPRESSED: &str = "container or codec of decode::compressed";
+const KNOWN_FAILURES: &[(&str, &str)] = &[];
 
 /// What decoded samples are compared in pieces of.
 const BLOCK_FRAMES: usize = 5000;

@@ -35,6 +35,9 @@ pub struct Resample {
     max_frames: usize,
 }
 
+/// More than the resampler ever waits for before it gives a burst, twice.
+const MAX_WAIT_FRAMES: usize = 400_000;
+
 impl Resample {
     /// A conversion of `params`.
     pub fn new(params: &ResampleParams) -> Self {
@@ -57,8 +60,12 @@ impl Filter for Resample {
         // Its queues grow on first use: let that be now, for the longest blocks.
         let mut silence = Buffer::new(spec, max_frames);
         silence.append_silence(max_frames);
-        for _ in 0..3 {
+        // It gives its output in bursts, each after the longest wait of its queues: two of them.
+        let (mut bursts, mut fed) = (0, 0);
+        while bursts < 2 && max_frames > 0 && fed < MAX_WAIT_FRAMES {
             resampler.process(&silence, &mut self.output);
+            bursts += usize::from(!self.output.is_empty());
+            fed += max_frames;
         }
         self.resampler = Some(resampler);
         self.reset();

@@ -27,7 +27,6 @@ use crate::formats::tags::{Loss, Metadata, write};
 const FRAMES_PER_JOB: usize = 16;
 /// Room for later changes of the tags.
 const PADDING_BYTES: u32 = 4096;
-/// Largest body of a metadata block: its length has 24 bits.
 /// Seconds between seek points at the densest.
 const SEEK_SECONDS: u64 = 10;
 /// Seek points where the length is not known.
