@@ -35,9 +35,6 @@ pub struct Resample {
     max_frames: usize,
 }
 
-/// More than the resampler ever waits for before it gives a burst, twice.
-const MAX_WAIT_FRAMES: usize = 400_000;
-
 impl Resample {
     /// A conversion of `params`.
     pub fn new(params: &ResampleParams) -> Self {
@@ -57,16 +54,11 @@ impl Filter for Resample {
         let out = Spec::new(self.params.rate_hz, spec.layout);
         self.max_frames = resampler.max_output_frames(max_frames);
         self.output = Buffer::new(out, self.max_frames);
-        // Its queues grow on first use: let that be now, for the longest blocks.
-        let mut silence = Buffer::new(spec, max_frames);
-        silence.append_silence(max_frames);
-        // It gives its output in bursts, each after the longest wait of its queues: two of them.
-        let (mut bursts, mut fed) = (0, 0);
-        while bursts < 2 && max_frames > 0 && fed < MAX_WAIT_FRAMES {
-            resampler.process(&silence, &mut self.output);
-            bursts += usize::from(!self.output.is_empty());
-            fed += max_frames;
-        }
+        // Its queues grow on first use: let that be now, for the longest block on top of all that can be held back.
+        let held = resampler.max_output_frames(0) as f64 * f64::from(spec.rate_hz) / f64::from(self.params.rate_hz);
+        let mut silence = Buffer::new(spec, 0);
+        silence.append_silence(max_frames + held.ceil() as usize);
+        resampler.process(&silence, &mut Buffer::new(out, 0));
         self.resampler = Some(resampler);
         self.reset();
         Ok(Prepared { spec: out, max_frames: self.max_frames, latency_frames: 0, tail_frames: 0 })
