@@ -2,6 +2,7 @@
 //!
 //! The classes and their criteria are those of the corpus' README. The corpus lies beside the project (`../shared/corpus`)
 //! or where `PURESOUND_CORPUS` says; without it these tests say so and check nothing.
+#![allow(clippy::unwrap_used)] // a failed helper is a failed test
 
 use std::collections::HashMap;
 use std::panic::catch_unwind;

@@ -196,3 +196,60 @@ fn merge(base: &mut Value, over: &Value) {
         (base, over) => *base = over.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store_with(files: &[(&str, &str)]) -> Result<PresetStore> {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let mut store = PresetStore::built_in().unwrap();
+        store.load_dir(dir.path()).map(|()| store)
+    }
+
+    #[test]
+    fn built_in_presets_follow_the_published_schema() {
+        let schema = serde_json::to_value(schemars::schema_for!(Preset)).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        for preset in PresetStore::built_in().unwrap().iter() {
+            let value = serde_json::to_value(preset).unwrap();
+            let errors: Vec<_> = validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+            assert!(errors.is_empty(), "{}: {errors:?}", preset.name);
+        }
+    }
+
+    #[test]
+    fn children_override_and_the_rest_is_inherited() {
+        let text = "{name: mine, version: 1, category: test, description: x, inherits: podcast, recipe: {level: {integrated_lufs: -18}}}";
+        let store = store_with(&[("mine.yaml", text)]).unwrap();
+        let (mine, podcast) = (&store.get("mine").unwrap().recipe, &store.get("podcast").unwrap().recipe);
+        assert_eq!(mine.filters, podcast.filters);
+        let level = mine.level.unwrap();
+        assert_eq!(level, crate::processing::LevelTarget::Loudness { integrated_lufs: -18.0, true_peak_dbtp: -1.0 });
+        let over = serde_json::json!({"level": {"measure": "rms", "rms_dbfs": -20, "true_peak_dbtp": -3}});
+        assert!(matches!(
+            store.recipe("podcast", &over).unwrap().level,
+            Some(crate::processing::LevelTarget::Rms { rms_dbfs, .. }) if rms_dbfs == -20.0
+        ));
+    }
+
+    #[test]
+    fn circles_unknown_parents_and_unknown_fields_are_named() {
+        let base = "version: 1, category: test, description: x, recipe: {}";
+        let circle = [
+            ("a.yaml", format!("{{name: a, inherits: b, {base}}}")),
+            ("b.yaml", format!("{{name: b, inherits: a, {base}}}")),
+        ];
+        let files: Vec<_> = circle.iter().map(|(n, t)| (*n, t.as_str())).collect();
+        assert!(matches!(store_with(&files), Err(Error::Conflict { .. })));
+        let orphan = format!("{{name: a, inherits: podcats, {base}}}");
+        let error = store_with(&[("a.yaml", &orphan)]).unwrap_err();
+        assert!(error.to_string().contains("did you mean 'podcast'"), "{error}");
+        let typo = "{name: a, version: 1, category: t, description: x, recipe: {levle: {}}}";
+        let error = store_with(&[("a.yaml", typo)]).unwrap_err();
+        assert!(error.to_string().contains("levle"), "{error}");
+    }
+}

@@ -13,7 +13,7 @@ use super::progress::Tracker;
 use super::publish::PendingFile;
 use super::recipe::{CheckSpec, LevelTarget, Quantity, Recipe, Verify};
 use super::report::{CheckResult, OutputReport};
-use super::solve::{Solution, level_of, measure_before_gain, solve, wanted};
+use super::solve::{Solution, Solver, level_of, wanted};
 use super::spool::Spool;
 use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
@@ -35,6 +35,9 @@ const MAX_ATTEMPTS: u32 = 5;
 /// Kept below the ceiling, in dB: true peak meters with other interpolators read a little differently
 /// (EBU Tech 3341 allows +0.2/-0.4 dB).
 const METER_GUARD_DB: f64 = 0.05;
+
+/// Takes blocks one after the other.
+type EachBlock<'a> = &'a mut dyn FnMut(&Buffer) -> Result<()>;
 
 /// What a lane needs from the job around it.
 pub(crate) struct LaneContext<'a> {
@@ -76,8 +79,9 @@ impl<'a> Lane<'a> {
 
     /// Levelled route: solves, encodes from the spool, verifies and corrects.
     pub fn run_levelled(mut self, spool: &Spool, filtered: &Loudness, target: &LevelTarget) -> Result<Finished> {
-        let (job, tracker) = (self.context.job, self.context.tracker);
-        let before = self.timed_solve(|_| measure_before_gain(spool, job.working, filtered, self.output, tracker))?;
+        let (working, output, tracker) = (self.context.job.working, self.output, self.context.tracker);
+        let solver = Solver { spool, working, output, tracker };
+        let before = self.timed_solve(|| solver.before_gain(filtered))?;
         let ceiling = target.true_peak_dbtp();
         let negotiated = &self.output.negotiated;
         // What the codec adds to level and peaks; learned from the decoded output.
@@ -86,10 +90,8 @@ impl<'a> Lane<'a> {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let solution = self.timed_solve(|lane| {
-                let goal = wanted(target) - shift_db;
-                solve(spool, job.working, &before, lane.output, target, goal, ceiling - headroom_db, tracker)
-            })?;
+            let solution =
+                self.timed_solve(|| solver.solve(&before, target, wanted(target) - shift_db, ceiling - headroom_db))?;
             let encoded = self.encode(&solution.filters(self.output), &mut |each| spool.replay(each))?;
             if self.context.recipe.verify == Verify::None {
                 return self.finish(encoded, Some(target), &solution, attempts, None, None);
@@ -99,6 +101,7 @@ impl<'a> Lane<'a> {
             let over = after.true_peak_dbtp - (ceiling - METER_GUARD_DB / 2.0);
             let level_ok = deviation.abs() <= TOLERANCE_DB || solution.reason.is_some();
             let retry = (over > 0.0 || !level_ok) && attempts < MAX_ATTEMPTS;
+            tracing::debug!(path = %self.path.display(), attempts, deviation, over, retry, "verified");
             if !retry {
                 let reason = unmet_reason(target, &after, deviation, solution.reason.as_deref());
                 return self.finish(encoded, Some(target), &solution, attempts, Some(after), reason);
@@ -155,9 +158,9 @@ impl<'a> Lane<'a> {
         crate::formats::open(Source::Seekable(Box::new(reader)), &ReadOptions::default())
     }
 
-    fn timed_solve<T>(&mut self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+    fn timed_solve<T>(&mut self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let start = Instant::now();
-        let result = work(self);
+        let result = work();
         self.times.0 += start.elapsed().as_secs_f64();
         result
     }
@@ -166,7 +169,7 @@ impl<'a> Lane<'a> {
     fn encode(
         &mut self,
         filters: &[FilterSpec],
-        feed: &mut (dyn FnMut(&mut dyn FnMut(&Buffer) -> Result<()>) -> Result<()> + Send),
+        feed: &mut (dyn FnMut(EachBlock<'_>) -> Result<()> + Send),
     ) -> Result<Encoded> {
         let start = Instant::now();
         let (working, tracker) = (self.context.job.working, self.context.tracker);

@@ -40,6 +40,8 @@ pub(crate) fn run(
 ) -> Result<Report> {
     let start = Instant::now();
     let job = Job::decide(recipe, decoder.info())?;
+    let span = tracing::info_span!("process", route = ?job.route, outputs = recipe.outputs.len());
+    let _entered = span.enter();
     for output in &recipe.outputs {
         refuse_input_as_output(&recipe.input, &output.path)?;
     }
@@ -90,6 +92,7 @@ pub(crate) fn run(
     timing.total_s = start.elapsed().as_secs_f64();
     timing.realtime_factor = seconds / timing.total_s.max(1e-9);
     tracker.done();
+    tracing::info!(seconds, total_s = timing.total_s, "processed");
     Ok(Report {
         report_version: REPORT_VERSION,
         engine_version: env!("CARGO_PKG_VERSION").into(),

@@ -71,110 +71,99 @@ pub(crate) fn wanted(target: &LevelTarget) -> f64 {
     }
 }
 
-/// Measures the spool as it will be before gain and limiter: the first pass did, unless the output has its own mix.
-pub(crate) fn measure_before_gain(
-    spool: &Spool,
-    working: Spec,
-    filtered: &Loudness,
-    output: &JobOutput,
-    tracker: &Tracker<'_>,
-) -> Result<Loudness> {
-    if output.negotiated.spec.layout == working.layout {
-        return Ok(*filtered);
-    }
-    run(spool, working, &output.back, MeterOptions::default(), tracker)
+/// What all measurements of one output share.
+pub(crate) struct Solver<'a> {
+    pub spool: &'a Spool,
+    /// Rate and layout of the spool.
+    pub working: Spec,
+    pub output: &'a JobOutput,
+    pub tracker: &'a Tracker<'a>,
 }
 
-/// Finds gain and limiter so that the result has the level `wanted` with true peaks of at most `ceiling_dbtp`.
-/// `start_gain_db` is a good first guess from an earlier attempt.
-pub(crate) fn solve(
-    spool: &Spool,
-    working: Spec,
-    before: &Loudness,
-    output: &JobOutput,
-    target: &LevelTarget,
-    wanted: f64,
-    ceiling_dbtp: f64,
-    tracker: &Tracker<'_>,
-) -> Result<Solution> {
-    let level = level_of(target, before);
-    if !level.is_finite() {
-        let reason = "the input is silent: no gain gives it a level".to_owned();
-        return Ok(Solution { gain_db: 0.0, ceiling_dbtp: None, level, reason: Some(reason) });
-    }
-    let mut solution =
-        Solution { gain_db: (wanted - level).min(MAX_GAIN_DB), ceiling_dbtp: None, level: wanted, reason: None };
-    if before.true_peak_dbtp + solution.gain_db <= ceiling_dbtp - LIMITER_GUARD_DB {
-        if wanted - level > MAX_GAIN_DB {
-            solution.level = level + MAX_GAIN_DB;
-            solution.reason = Some(format!("it would take more than {MAX_GAIN_DB} dB of gain"));
+impl Solver<'_> {
+    /// Measures the spool as it will be before gain and limiter: the first pass did, unless the output has its own mix.
+    pub fn before_gain(&self, filtered: &Loudness) -> Result<Loudness> {
+        if self.output.negotiated.spec.layout == self.working.layout {
+            return Ok(*filtered);
         }
-        return Ok(solution);
+        self.measure(&self.output.back, MeterOptions::default())
     }
-    solution.ceiling_dbtp = Some(ceiling_dbtp);
-    // No true peak: the limiter keeps it, and verify measures it.
-    let options = MeterOptions { true_peak: false, range: false, ..MeterOptions::default() };
-    let trial = solution.clone();
-    let level_at = |gain_db: f64| {
-        let filters = Solution { gain_db, ..trial.clone() }.filters(output);
-        run(spool, working, &filters, options, tracker).map(|m| level_of(target, &m))
-    };
-    // Two gains at once: what makes up for nothing and what makes up for a usual loss in the limiter.
-    let excess_db = before.true_peak_dbtp + solution.gain_db - ceiling_dbtp;
-    let low = solution.gain_db;
-    let high = (low + (USUAL_LOSS * excess_db).clamp(0.05, 1.5)).min(MAX_GAIN_DB);
-    let (at_low, at_high) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| level_at(high));
-        let this = level_at(low);
-        (this, other.join().unwrap_or_else(|_| Err(Error::internal("a solver thread panicked"))))
-    });
-    let (mut previous, mut last) = ((low, at_low?), (high, at_high?));
-    for round in 0..MAX_ROUNDS {
-        let missing = wanted - last.1;
-        (solution.gain_db, solution.level) = last;
-        if missing.abs() <= SOLVED_DB {
+
+    /// Finds gain and limiter so that the result has the level `wanted` with true peaks of at most `ceiling_dbtp`.
+    pub fn solve(&self, before: &Loudness, target: &LevelTarget, wanted: f64, ceiling_dbtp: f64) -> Result<Solution> {
+        let level = level_of(target, before);
+        if !level.is_finite() {
+            let reason = "the input is silent: no gain gives it a level".to_owned();
+            return Ok(Solution { gain_db: 0.0, ceiling_dbtp: None, level, reason: Some(reason) });
+        }
+        let mut solution =
+            Solution { gain_db: (wanted - level).min(MAX_GAIN_DB), ceiling_dbtp: None, level: wanted, reason: None };
+        if before.true_peak_dbtp + solution.gain_db <= ceiling_dbtp - LIMITER_GUARD_DB {
+            if wanted - level > MAX_GAIN_DB {
+                solution.level = level + MAX_GAIN_DB;
+                solution.reason = Some(format!("it would take more than {MAX_GAIN_DB} dB of gain"));
+            }
             return Ok(solution);
         }
-        // The secant through the last two points.
-        let slope = (last.1 - previous.1) / (last.0 - previous.0);
-        let slope = if slope.is_finite() { slope.clamp(0.1, 2.0) } else { 1.0 };
-        let next = (last.0 + (missing / slope).clamp(-12.0, 12.0)).min(MAX_GAIN_DB);
-        if next == last.0 {
-            break;
+        solution.ceiling_dbtp = Some(ceiling_dbtp);
+        // No true peak: the limiter keeps it, and verify measures it.
+        let options = MeterOptions { true_peak: false, range: false, ..MeterOptions::default() };
+        let trial = solution.clone();
+        let level_at = |gain_db: f64| {
+            let filters = Solution { gain_db, ..trial.clone() }.filters(self.output);
+            self.measure(&filters, options).map(|m| level_of(target, &m))
+        };
+        // Two gains at once: what makes up for nothing and what makes up for a usual loss in the limiter.
+        let excess_db = before.true_peak_dbtp + solution.gain_db - ceiling_dbtp;
+        let low = solution.gain_db;
+        let high = (low + (USUAL_LOSS * excess_db).clamp(0.05, 1.5)).min(MAX_GAIN_DB);
+        let (at_low, at_high) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| level_at(high));
+            let this = level_at(low);
+            (this, other.join().unwrap_or_else(|_| Err(Error::internal("a solver thread panicked"))))
+        });
+        let (mut previous, mut last) = ((low, at_low?), (high, at_high?));
+        for round in 0..MAX_ROUNDS {
+            let missing = wanted - last.1;
+            (solution.gain_db, solution.level) = last;
+            if missing.abs() <= SOLVED_DB {
+                return Ok(solution);
+            }
+            // The secant through the last two points.
+            let slope = (last.1 - previous.1) / (last.0 - previous.0);
+            let slope = if slope.is_finite() { slope.clamp(0.1, 2.0) } else { 1.0 };
+            let next = (last.0 + (missing / slope).clamp(-12.0, 12.0)).min(MAX_GAIN_DB);
+            if next == last.0 {
+                break;
+            }
+            // Between the first two points or not far outside, the curve is as good as straight.
+            if round == 0 && next >= low - 0.1 && next <= low + 2.5 * (high - low) {
+                return Ok(Solution { gain_db: next, level: wanted, ..solution });
+            }
+            (previous, last) = (last, (next, level_at(next)?));
         }
-        // Between the first two points or not far outside, the curve is as good as straight.
-        if round == 0 && next >= low - 0.1 && next <= low + 2.5 * (high - low) {
-            return Ok(Solution { gain_db: next, level: wanted, ..solution });
-        }
-        (previous, last) = (last, (next, level_at(next)?));
+        solution.reason = Some(format!(
+            "the limiter at {ceiling_dbtp:.1} dBTP holds the level at {:.1}: the peaks are too high for this target",
+            solution.level
+        ));
+        Ok(solution)
     }
-    solution.reason = Some(format!(
-        "the limiter at {ceiling_dbtp:.1} dBTP holds the level at {:.1}: the peaks are too high for this target",
-        solution.level
-    ));
-    Ok(solution)
-}
 
-fn run(
-    spool: &Spool,
-    working: Spec,
-    filters: &[FilterSpec],
-    options: MeterOptions,
-    tracker: &Tracker<'_>,
-) -> Result<Loudness> {
-    let mut chain = FileChain::new(filters)?;
-    let spec = chain.prepare(working, BLOCK_FRAMES)?;
-    let mut meter = LoudnessMeter::new(spec, options)?;
-    let mut work = Buffer::new(working, BLOCK_FRAMES);
-    let mut push = |block: &Buffer| {
-        meter.push(block);
-        Ok(())
-    };
-    spool.replay(&mut |block| {
-        tracker.check()?;
-        tracker.advance(Stage::Solve, block.frames(), working.rate_hz);
-        in_blocks(block, &mut work, &mut |block| chain.process(block, &mut push))
-    })?;
-    chain.finish(&mut push)?;
-    Ok(meter.summary())
+    fn measure(&self, filters: &[FilterSpec], options: MeterOptions) -> Result<Loudness> {
+        let mut chain = FileChain::new(filters)?;
+        let spec = chain.prepare(self.working, BLOCK_FRAMES)?;
+        let mut meter = LoudnessMeter::new(spec, options)?;
+        let mut work = Buffer::new(self.working, BLOCK_FRAMES);
+        let mut push = |block: &Buffer| {
+            meter.push(block);
+            Ok(())
+        };
+        self.spool.replay(&mut |block| {
+            self.tracker.check()?;
+            self.tracker.advance(Stage::Solve, block.frames(), self.working.rate_hz);
+            in_blocks(block, &mut work, &mut |block| chain.process(block, &mut push))
+        })?;
+        chain.finish(&mut push)?;
+        Ok(meter.summary())
+    }
 }

@@ -72,12 +72,7 @@ impl Cutter {
         }
         let samples = self.planes.iter().map(|p| p[self.done..self.done + need].to_vec()).collect();
         self.done += need - self.preroll * self.frame;
-        let piece = Piece {
-            first: self.next,
-            preroll: self.have_preroll,
-            count: self.per_piece,
-            samples,
-        };
+        let piece = Piece { first: self.next, preroll: self.have_preroll, count: self.per_piece, samples };
         self.next += self.per_piece as u64;
         self.have_preroll = self.preroll;
         Some(piece)
@@ -101,12 +96,7 @@ impl Cutter {
         }
         self.planes = vec![Vec::new(); samples.len()];
         self.done = 0;
-        let piece = Piece {
-            first: self.next,
-            preroll: self.have_preroll,
-            count,
-            samples,
-        };
+        let piece = Piece { first: self.next, preroll: self.have_preroll, count, samples };
         self.next += count as u64;
         piece
     }

@@ -42,7 +42,7 @@ pub(crate) fn int_signal(spec: Spec, bits: u8, frames: usize) -> IntBuffer {
                     let t = i as f64 * (0.01 + 0.003 * c as f64);
                     let v = 0.5 * t.sin() + 0.2 * (2.7 * t).sin() + 0.05 * (f64::from(noise) / 4_294_967_296.0 - 0.5);
                     let q = (v * ((1_u64 << (bits - 1)) as f64)).round() as i64;
-                    ((q as i32) << (32 - u32::from(bits))) as i32
+                    (q as i32) << (32 - u32::from(bits))
                 })
                 .collect()
         })

@@ -126,10 +126,11 @@ impl FlacEncoder {
         let params = StreamParams { rate_hz: spec.rate_hz, channels: spec.channels(), bits: u32::from(bits), effort };
         let mut out = Out::new(sink)?;
         let write::FlacBlocks { mut blocks, losses } = write::flac_blocks(metadata, &vendor(), spec.rate_hz);
-        if usual_mask(spec) != spec.layout.mask() && spec.layout.mask() != 0 {
-            if let Some((_, comment)) = blocks.iter_mut().find(|(kind, _)| *kind == 4) {
-                add_channel_mask(comment, spec.layout.mask());
-            }
+        if usual_mask(spec) != spec.layout.mask()
+            && spec.layout.mask() != 0
+            && let Some((_, comment)) = blocks.iter_mut().find(|(kind, _)| *kind == 4)
+        {
+            add_channel_mask(comment, spec.layout.mask());
         }
         let distance = SEEK_SECONDS * u64::from(spec.rate_hz);
         let capacity =
