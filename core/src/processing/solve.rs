@@ -17,11 +17,14 @@ use super::pipe::{BLOCK_FRAMES, in_blocks};
 /// Error of the level that ends the search, in dB: a tenth of the promised +/-0.1.
 const SOLVED_DB: f64 = 0.01;
 
+/// Errors up to this follow the secant: what is left then is far below [`SOLVED_DB`], in dB.
+const STRAIGHT_DB: f64 = 0.1;
+
 /// Rounds of the search after the first two gains; none is usual.
 const MAX_ROUNDS: usize = 10;
 
 /// Level that the limiter usually takes from speech and music, in dB for each dB that the peaks are above its ceiling.
-const USUAL_LOSS: f64 = 0.06;
+const USUAL_LOSS: f64 = 0.12;
 
 /// Most gain, in dB: what needs more is noise.
 const MAX_GAIN_DB: f64 = 60.0;
@@ -136,8 +139,9 @@ impl Solver<'_> {
             if next == last.0 {
                 break;
             }
-            // Between the first two points or not far outside, the curve is as good as straight.
-            if round == 0 && next >= low - 0.1 && next <= low + 2.5 * (high - low) {
+            // Between the first two points or not far outside, and close to the goal, the curve is as good as straight.
+            let near_start = round == 0 && next >= low - 0.1 && next <= low + 2.5 * (high - low);
+            if near_start || (round > 0 && missing.abs() <= STRAIGHT_DB) {
                 return Ok(Solution { gain_db: next, level: wanted, ..solution });
             }
             (previous, last) = (last, (next, level_at(next)?));

@@ -168,7 +168,7 @@ fn encode_piece(codecs: &mut Codecs, params: Params, piece: &Piece) -> Result<Pa
     let mut pcm16 = Vec::new();
     let mut buffer = vec![0; MAX_STREAM_BYTES * params.channels];
     for i in 0..piece.preroll + piece.count {
-        interleave(piece, &order, i, &mut interleaved);
+        interleave(piece, order, i, &mut interleaved);
         let first = piece.preroll > 0 && i == piece.preroll;
         if first {
             codecs.disable_prediction(true)?;
@@ -259,7 +259,7 @@ fn encode_after(decoy: Decoy, must: bool, params: Params, piece: &Piece, packets
     let mut buffer = vec![0; MAX_STREAM_BYTES];
     let end = piece.preroll + piece.count;
     for i in 0..end {
-        interleave(piece, &order, i, &mut interleaved);
+        interleave(piece, order, i, &mut interleaved);
         let before_first = i + 1 == piece.preroll;
         let first = piece.preroll > 0 && i == piece.preroll;
         // The frames to both sides of a border do without the pitch filter, in both pieces: so the part where they overlap

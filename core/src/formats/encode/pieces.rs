@@ -17,6 +17,8 @@ pub(crate) struct Piece {
     pub count: usize,
     /// Planar samples.
     pub samples: Vec<Vec<f32>>,
+    /// The stream ends with it.
+    pub last: bool,
 }
 
 /// Cuts pieces.
@@ -72,7 +74,7 @@ impl Cutter {
         }
         let samples = self.planes.iter().map(|p| p[self.done..self.done + need].to_vec()).collect();
         self.done += need - self.preroll * self.frame;
-        let piece = Piece { first: self.next, preroll: self.have_preroll, count: self.per_piece, samples };
+        let piece = Piece { last: false, first: self.next, preroll: self.have_preroll, count: self.per_piece, samples };
         self.next += self.per_piece as u64;
         self.have_preroll = self.preroll;
         Some(piece)
@@ -96,7 +98,7 @@ impl Cutter {
         }
         self.planes = vec![Vec::new(); samples.len()];
         self.done = 0;
-        let piece = Piece { first: self.next, preroll: self.have_preroll, count, samples };
+        let piece = Piece { last: true, first: self.next, preroll: self.have_preroll, count, samples };
         self.next += count as u64;
         piece
     }
