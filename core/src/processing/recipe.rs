@@ -37,13 +37,13 @@ pub struct Recipe {
     pub tags: TagPolicy,
     /// Fields to set (a text) or to remove (null), after the policy.
     pub set_tags: std::collections::BTreeMap<String, Option<String>>,
-    /// Values that the outputs must keep to; missing one is reported, not an error.
+    /// Values that the outputs must keep to. One that is missed is reported; it is no error.
     pub checks: Vec<CheckSpec>,
     /// Require that every output holds exactly the input's samples. Default false.
     pub bit_exact: bool,
-    /// Decode and measure every output again. Default true.
+    /// Whether every output is decoded and measured again. Default: `full`.
     pub verify: Verify,
-    /// Replace outputs that exist. Default true.
+    /// What to do with outputs that exist. Default: `replace`.
     pub overwrite: Overwrite,
 }
 
