@@ -24,7 +24,7 @@ const STRAIGHT_DB: f64 = 0.1;
 const MAX_ROUNDS: usize = 10;
 
 /// Level that the limiter usually takes from speech and music, in dB for each dB that the peaks are above its ceiling.
-const USUAL_LOSS: f64 = 0.12;
+const USUAL_LOSS: f64 = 0.16;
 
 /// Most gain, in dB: what needs more is noise.
 const MAX_GAIN_DB: f64 = 60.0;
@@ -119,7 +119,7 @@ impl Solver<'_> {
         // Two gains at once: what makes up for nothing and what makes up for a usual loss in the limiter.
         let excess_db = before.true_peak_dbtp + solution.gain_db - ceiling_dbtp;
         let low = solution.gain_db;
-        let high = (low + (USUAL_LOSS * excess_db).clamp(0.05, 1.5)).min(MAX_GAIN_DB);
+        let high = (low + (USUAL_LOSS * excess_db).clamp(0.05, 2.0)).min(MAX_GAIN_DB);
         let (at_low, at_high) = std::thread::scope(|scope| {
             let other = scope.spawn(|| level_at(high));
             let this = level_at(low);
@@ -140,7 +140,7 @@ impl Solver<'_> {
                 break;
             }
             // Between the first two points or not far outside, and close to the goal, the curve is as good as straight.
-            let near_start = round == 0 && next >= low - 0.1 && next <= low + 2.5 * (high - low);
+            let near_start = round == 0 && next >= low - 0.1 && next <= high + 0.5 * (high - low);
             if near_start || (round > 0 && missing.abs() <= STRAIGHT_DB) {
                 return Ok(Solution { gain_db: next, level: wanted, ..solution });
             }
