@@ -189,7 +189,7 @@ fn extreme(info: &FilterInfo, index: usize, top: bool) -> Option<FilterSpec> {
         ParamKind::Boolean => json!(top),
         ParamKind::Choice => json!(if top { param.choices.last()? } else { param.choices.first()? }),
         ParamKind::Layout => json!(if top { "7.1" } else { "mono" }),
-        ParamKind::Matrix => return None,
+        ParamKind::Matrix | ParamKind::List | ParamKind::Text => return None,
     };
     let mut object: Map<String, Value> = Map::new();
     object.insert("type".into(), json!(info.name));

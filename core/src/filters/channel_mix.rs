@@ -18,7 +18,7 @@ filter_choice! {
 
 filter_params! {
     /// Changes the channel layout: mono, stereo, surround, or any matrix.
-    pub struct ChannelMixParams for "channel_mix" in Format, realtime true {
+    pub struct ChannelMixParams for "channel_mix" in Space, realtime true {
         /// Layout of the output.
         to: ChannelLayout = ChannelLayout::STEREO;
         /// What becomes of the low-frequency channel.

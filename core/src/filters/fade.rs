@@ -32,7 +32,7 @@ impl FadeShape {
 
 filter_params! {
     /// Fades the beginning in and the end out. For files: the end is held back.
-    pub struct FadeParams for "fade" in Format, realtime false {
+    pub struct FadeParams for "fade" in Time, realtime false {
         /// Length of the fade at the beginning.
         in_ms: f64 = 0.0, 0.0 to 60000.0 "ms";
         /// Length of the fade at the end.

@@ -1,6 +1,6 @@
 //! Fixed gain.
 
-use super::params::filter_params;
+use super::params::{FilterParams, filter_params};
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
 use crate::error::Result;
@@ -18,14 +18,21 @@ filter_params! {
 /// Fixed gain. No latency.
 #[derive(Debug)]
 pub struct Gain {
+    params: GainParams,
     factor: f32,
 }
 
 impl Gain {
     /// A gain of `params`.
     pub fn new(params: &GainParams) -> Self {
-        let factor = 10f64.powf(params.gain_db / 20.0) as f32;
-        Self { factor: if params.invert { -factor } else { factor } }
+        let mut gain = Self { params: params.clone(), factor: 1.0 };
+        gain.update();
+        gain
+    }
+
+    fn update(&mut self) {
+        let factor = 10f64.powf(self.params.gain_db / 20.0) as f32;
+        self.factor = if self.params.invert { -factor } else { factor };
     }
 }
 
@@ -40,6 +47,14 @@ impl Filter for Gain {
                 *sample *= self.factor;
             }
         }
+    }
+
+    fn set_parameter(&mut self, index: usize, value: f64) -> bool {
+        let set = self.params.set_number(index, value);
+        if set {
+            self.update();
+        }
+        set
     }
 
     fn reset(&mut self) {}

@@ -91,6 +91,19 @@ pub trait Filter: Send {
         None
     }
 
-    /// Forgets all signal state.
+    /// As `process`, with the dynamics controlled by `key`, which has as many frames and the same rate. Filters without a
+    /// detector ignore the key.
+    fn process_keyed(&mut self, block: &mut Buffer, _key: &Buffer) {
+        self.process(block);
+    }
+
+    /// Changes the parameter at `index` (its place in the registry) from the next frame on. False when it cannot change
+    /// while the filter runs: no real number, or one that decides sizes or latency. Holds `value` to its range.
+    /// Real-time safe.
+    fn set_parameter(&mut self, _index: usize, _value: f64) -> bool {
+        false
+    }
+
+    /// Forgets all signal state. Parameters stay as they were set last.
     fn reset(&mut self);
 }

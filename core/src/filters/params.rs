@@ -11,16 +11,22 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
-    /// Level and channels.
+    /// Level and sample format.
     Level,
     /// Tone: equalisers, high-pass, low-pass.
     Tone,
     /// Dynamics: compressor, gate, limiter.
     Dynamics,
-    /// Restoration: noise reduction.
+    /// Restoration: noise, hum, clicks, clipping, reverberation.
     Restoration,
-    /// Time and format: trims, fades, resampling, channels.
-    Format,
+    /// Time: trims, fades, speed, pitch.
+    Time,
+    /// Space: channels, panning, stereo image.
+    Space,
+    /// Effects: reverberation, echo, modulation, saturation.
+    Effects,
+    /// Routing: filters within filters.
+    Routing,
 }
 
 /// Type of a parameter.
@@ -39,6 +45,10 @@ pub enum ParamKind {
     Layout,
     /// Rows of numbers. JSON only.
     Matrix,
+    /// A list of objects or numbers, as the JSON Schema says. JSON only.
+    List,
+    /// Text, such as a path.
+    Text,
 }
 
 /// One parameter of a filter, for help and generated user interfaces.
@@ -73,12 +83,29 @@ pub trait ParamValue {
     fn number(&self) -> Option<f64> {
         None
     }
+
+    /// Sets a real number; false for other types.
+    fn set_number(&mut self, _value: f64) -> bool {
+        false
+    }
+
+    /// Checks what has parts, such as the bands of a list. `name` is that of the parameter, with its filter.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`], [`Error::InvalidValue`].
+    fn check_parts(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl ParamValue for f64 {
     const KIND: ParamKind = ParamKind::Number;
     fn number(&self) -> Option<f64> {
         Some(*self)
+    }
+    fn set_number(&mut self, value: f64) -> bool {
+        *self = value;
+        true
     }
 }
 impl ParamValue for u32 {
@@ -95,6 +122,9 @@ impl ParamValue for crate::audio::ChannelLayout {
 }
 impl ParamValue for Vec<Vec<f64>> {
     const KIND: ParamKind = ParamKind::Matrix;
+}
+impl ParamValue for String {
+    const KIND: ParamKind = ParamKind::Text;
 }
 
 /// What every parameter struct has; implemented by [`filter_params!`].
@@ -115,6 +145,9 @@ pub trait FilterParams: Default + Serialize {
     /// # Errors
     /// [`Error::OutOfRange`] for the first that is outside, NaN included.
     fn check_ranges(&self) -> Result<()>;
+    /// Sets the parameter at `index` of [`FilterParams::parameters`], held to its range; false when it is no real number
+    /// or the value is NaN. Real-time safe.
+    fn set_number(&mut self, index: usize, value: f64) -> bool;
 }
 
 /// Checks one parameter. Used by [`filter_params!`].
@@ -206,11 +239,29 @@ macro_rules! filter_params {
             }
 
             fn check_ranges(&self) -> $crate::error::Result<()> {
-                $($(
-                    $crate::filters::params::check(
-                        $id, stringify!($field), &self.$field, $min as f64, $max as f64, $unit)?;
-                )?)+
+                $(
+                    $(
+                        $crate::filters::params::check(
+                            $id, stringify!($field), &self.$field, $min as f64, $max as f64, $unit)?;
+                    )?
+                    $crate::filters::params::ParamValue::check_parts(
+                        &self.$field, concat!($id, ".", stringify!($field)))?;
+                )+
                 Ok(())
+            }
+
+            #[allow(unused_assignments, unused_mut, unused_variables)]
+            fn set_number(&mut self, index: usize, mut value: f64) -> bool {
+                let mut at = 0;
+                $(
+                    if at == index {
+                        $(value = value.clamp($min as f64, $max as f64);)?
+                        return !value.is_nan()
+                            && $crate::filters::params::ParamValue::set_number(&mut self.$field, value);
+                    }
+                    at += 1;
+                )+
+                false
             }
         }
     };

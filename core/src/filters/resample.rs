@@ -17,7 +17,7 @@ filter_choice! {
 
 filter_params! {
     /// Converts to another sample rate.
-    pub struct ResampleParams for "resample" in Format, realtime true {
+    pub struct ResampleParams for "resample" in Level, realtime true {
         /// Rate of the output.
         rate_hz: u32 = 48000, 1000 to 768000 "Hz";
         /// How steep and clean the conversion is.

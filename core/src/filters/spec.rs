@@ -223,6 +223,8 @@ fn allowed(param: &ParamInfo) -> String {
         (ParamKind::Choice, ..) => param.choices.join(", "),
         (ParamKind::Layout, ..) => "mono, stereo, 2.1, quad, 5.0, 5.1, 7.1, a channel count".into(),
         (ParamKind::Matrix, ..) => "rows of numbers, as in [[0.5, 0.5]]".into(),
+        (ParamKind::List, ..) => "a list".into(),
+        (ParamKind::Text, ..) => "text".into(),
         _ => "a number".into(),
     }
 }
@@ -242,8 +244,8 @@ fn parse_value(info: &FilterInfo, param: &ParamInfo, text: &str) -> Result<Value
         ParamKind::Integer => text.parse::<i64>().ok().map(Value::from),
         ParamKind::Boolean => text.parse::<bool>().ok().map(Value::from),
         ParamKind::Choice => param.choices.contains(&text).then(|| Value::from(text)),
-        ParamKind::Layout => Some(Value::from(text)),
-        ParamKind::Matrix => None,
+        ParamKind::Layout | ParamKind::Text => Some(Value::from(text)),
+        ParamKind::Matrix | ParamKind::List => serde_json::from_str(text).ok(),
     };
     value.ok_or_else(|| invalid_value(info, param, text))
 }
@@ -256,7 +258,8 @@ fn check_type(info: &FilterInfo, param: &ParamInfo, value: &Value) -> Result<()>
         ParamKind::Boolean => value.is_boolean(),
         ParamKind::Choice => value.as_str().is_some_and(|s| param.choices.contains(&s)),
         ParamKind::Layout => value.as_str().is_some_and(|s| crate::audio::ChannelLayout::parse(s).is_some()),
-        ParamKind::Matrix => value.is_array(),
+        ParamKind::Matrix | ParamKind::List => value.is_array(),
+        ParamKind::Text => value.is_string(),
     };
     if !fits {
         return Err(invalid_value(info, param, value.as_str().unwrap_or(&value.to_string())));

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 filter_params! {
     /// Balance between left and right, and width of the stereo image.
-    pub struct StereoParams for "stereo" in Level, realtime true {
+    pub struct StereoParams for "stereo" in Space, realtime true {
         /// -100 is left only, 100 right only; the other side is lowered, none is raised.
         balance_percent: f64 = 0.0, -100.0 to 100.0 "%";
         /// Gain of the difference of left and right: 0 is mono, 100 unchanged.

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 filter_params! {
     /// Removes silence at the beginning and the end; pauses within stay as they are. For files.
-    pub struct TrimSilenceParams for "trim_silence" in Format, realtime false {
+    pub struct TrimSilenceParams for "trim_silence" in Time, realtime false {
         /// Peak level under which all channels count as silent.
         threshold_dbfs: f64 = -50.0, -120.0 to 0.0 "dBFS";
         /// Silence that is kept before the first and after the last sound.
