@@ -3,4 +3,5 @@
 pub mod biquad;
 pub mod dither;
 pub mod kernels;
+pub mod oversample;
 pub mod resampler;
