@@ -28,6 +28,14 @@ impl Delay {
         }
     }
 
+    /// Copies what the next samples will bring out, without taking it. `out` is at most as long as the delay.
+    pub fn peek(&self, out: &mut [f32]) {
+        let count = out.len().min(self.line.len());
+        let first = count.min(self.line.len() - self.at);
+        out[..first].copy_from_slice(&self.line[self.at..self.at + first]);
+        out[first..count].copy_from_slice(&self.line[..count - first]);
+    }
+
     /// Fills with silence.
     pub fn reset(&mut self) {
         self.line.fill(0.0);

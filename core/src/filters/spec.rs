@@ -148,6 +148,14 @@ filter_specs! {
     Resample(resample::ResampleParams) => resample::Resample::new;
     Fade(fade::FadeParams) => fade::Fade::new;
     TrimSilence(trim_silence::TrimSilenceParams) => trim_silence::TrimSilence::new;
+    Tremolo(tremolo::TremoloParams) => tremolo::Tremolo::new;
+    RingMod(ring_mod::RingModParams) => ring_mod::RingMod::new;
+    Vibrato(vibrato::VibratoParams) => vibrato::Vibrato::new;
+    Chorus(chorus::ChorusParams) => chorus::Chorus::new;
+    Flanger(flanger::FlangerParams) => flanger::Flanger::new;
+    Phaser(phaser::PhaserParams) => phaser::Phaser::new;
+    Echo(echo::EchoParams) => echo::Echo::new;
+    Bitcrush(bitcrush::BitcrushParams) => bitcrush::Bitcrush::new;
     }
 }
 

@@ -1,0 +1,106 @@
+//! What chorus and flanger share: delay lines with an oscillator on each channel.
+
+use super::cells::{CELL_FRAMES, Cells};
+use super::fractional_delay::{FractionalDelay, MIN_DELAY_FRAMES};
+use super::lfo::{Lfo, LfoShape};
+use crate::audio::{Buffer, Spec};
+
+/// How the delays move and what is mixed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Modulation {
+    /// Swings per second.
+    pub freq_hz: f64,
+    /// Mean delay.
+    pub delay_ms: f64,
+    /// Swing to each side; at most the mean delay.
+    pub depth_ms: f64,
+    /// Delayed copies, at equal distances of phase.
+    pub voices: usize,
+    /// How far each channel is ahead of the one before it.
+    pub spread_turns: f64,
+    /// Course of the delay.
+    pub shape: LfoShape,
+    /// Share of the delayed sound that goes into the line again, below 1.
+    pub feedback: f32,
+    /// Factor of the input.
+    pub dry: f32,
+    /// Factor of the sum of the copies.
+    pub wet: f32,
+}
+
+/// Delay lines of all channels with their oscillator.
+#[derive(Debug, Default)]
+pub struct ModulatedDelay {
+    lines: Vec<FractionalDelay>,
+    lfo: Lfo,
+    cells: Cells,
+    rate_hz: f64,
+}
+
+impl ModulatedDelay {
+    /// Sets up for `spec` and delays of up to `max_delay_ms`. Allocates.
+    pub fn prepare(&mut self, spec: Spec, max_delay_ms: f64) {
+        self.rate_hz = f64::from(spec.rate_hz);
+        // A whole cell is pushed before it is read.
+        let frames = (max_delay_ms * self.rate_hz / 1_000.0).ceil() as usize + 2 + CELL_FRAMES;
+        self.lines = vec![FractionalDelay::new(frames); spec.channels()];
+    }
+
+    /// Takes over a new frequency from here on. Real-time safe.
+    pub fn set_frequency(&mut self, freq_hz: f64) {
+        self.lfo.set_frequency(freq_hz, self.rate_hz);
+    }
+
+    /// Processes a block in place. Real-time safe.
+    pub fn process(&mut self, block: &mut Buffer, m: &Modulation) {
+        let frames_per_ms = self.rate_hz / 1_000.0;
+        let centre = (m.delay_ms * frames_per_ms) as f32;
+        let swing = (m.depth_ms.min(m.delay_ms) * frames_per_ms) as f32;
+        let mut delays = [0.0f32; CELL_FRAMES];
+        let mut sum = [0.0f32; CELL_FRAMES];
+        let (lines, lfo) = (&mut self.lines, &mut self.lfo);
+        self.cells.for_each(block.frames(), |piece, _| {
+            let count = piece.len();
+            for (index, (samples, line)) in block.channels_mut().zip(lines.iter_mut()).enumerate() {
+                let samples = &mut samples[piece.clone()];
+                let ahead = m.spread_turns * index as f64;
+                if m.voices == 1 {
+                    let delays = &mut delays[..count];
+                    lfo.fill(m.shape, ahead, delays);
+                    for (x, s) in samples.iter_mut().zip(delays.iter()) {
+                        let delay = (centre + swing * s).max(MIN_DELAY_FRAMES);
+                        // One frame less, as the line does not have the present sample yet.
+                        let y = line.read((delay - 1.0).max(MIN_DELAY_FRAMES));
+                        line.push(*x + m.feedback * y);
+                        *x = m.dry * *x + m.wet * y;
+                    }
+                } else {
+                    sum[..count].fill(0.0);
+                    for x in samples.iter() {
+                        line.push(*x);
+                    }
+                    for voice in 0..m.voices {
+                        let delays = &mut delays[..count];
+                        lfo.fill(m.shape, ahead + voice as f64 / m.voices as f64, delays);
+                        for (n, (y, s)) in sum.iter_mut().zip(delays.iter()).enumerate() {
+                            // All samples of the piece are in the line already.
+                            *y += line.read_before(count - 1 - n, (centre + swing * s).max(MIN_DELAY_FRAMES));
+                        }
+                    }
+                    for (x, y) in samples.iter_mut().zip(sum.iter()) {
+                        *x = m.dry * *x + m.wet * y;
+                    }
+                }
+            }
+            lfo.advance(count);
+        });
+    }
+
+    /// Forgets the signal; the oscillator starts again.
+    pub fn reset(&mut self, freq_hz: f64) {
+        self.lines.iter_mut().for_each(FractionalDelay::reset);
+        self.lfo.reset();
+        self.cells.reset();
+        self.lfo.set_frequency(freq_hz, self.rate_hz);
+    }
+}
