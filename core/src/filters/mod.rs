@@ -42,6 +42,7 @@ pub mod peak_eq;
 pub mod phaser;
 pub mod registry;
 pub mod resample;
+pub mod reverb;
 pub mod ring_mod;
 pub mod sections;
 pub mod spec;

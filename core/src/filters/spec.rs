@@ -156,6 +156,7 @@ filter_specs! {
     Phaser(phaser::PhaserParams) => phaser::Phaser::new;
     Echo(echo::EchoParams) => echo::Echo::new;
     Bitcrush(bitcrush::BitcrushParams) => bitcrush::Bitcrush::new;
+    Reverb(reverb::ReverbParams) => reverb::Reverb::new;
     }
 }
 
