@@ -132,6 +132,15 @@ fn sign(channel: usize, line: usize) -> f32 {
     if (channel & line).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 }
 }
 
+/// Row of the matrix whose signs the input of `channel` has: the channel's number times 2 in the field of 16 elements.
+///
+/// No two channels then differ by the same lines in what they put in and in what they hear, so that a sound that is the
+/// same on both sides still comes out different.
+fn injection_row(channel: usize) -> usize {
+    let doubled = channel << 1;
+    (LINES - 1) ^ if doubled >= LINES { doubled ^ 0b10011 } else { doubled }
+}
+
 /// The least prime from `n` on.
 fn prime_from(n: usize) -> usize {
     let is_prime = |n: usize| n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| !n.is_multiple_of(d));
@@ -235,8 +244,7 @@ impl Reverb {
                 diffuser.process(input);
             }
             for (line, inject) in self.inject.chunks_exact_mut(stride).enumerate() {
-                // Other signs than those of the output, so that the first echoes do not all add up.
-                let gain = 0.25 * sign(LINES - 1 - channel, line);
+                let gain = 0.25 * sign(injection_row(channel), line);
                 for (i, x) in inject[..count].iter_mut().zip(input.iter()) {
                     *i += gain * x;
                 }
