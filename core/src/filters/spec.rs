@@ -157,6 +157,8 @@ filter_specs! {
     Echo(echo::EchoParams) => echo::Echo::new;
     Bitcrush(bitcrush::BitcrushParams) => bitcrush::Bitcrush::new;
     Reverb(reverb::ReverbParams) => reverb::Reverb::new;
+    Saturation(saturation::SaturationParams) => saturation::Saturation::new;
+    Exciter(exciter::ExciterParams) => exciter::Exciter::new;
     }
 }
 
