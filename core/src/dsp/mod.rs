@@ -1,6 +1,7 @@
 //! Building blocks of the filters and meters.
 
 pub mod biquad;
+pub mod convolver;
 pub mod dither;
 pub mod kernels;
 pub mod oversample;

@@ -23,6 +23,7 @@ fn active(name: &str) -> FilterSpec {
         "fade" => "fade:in_ms=30,out_ms=70",
         "channel_mix" => "channel_mix:to=mono",
         "notch" => "notch:harmonics=3",
+        "convolution" => r#"{"type":"convolution","taps":[[0.5,-0.25,0,0,0.125]]}"#,
         other => other,
     };
     FilterSpec::parse(text).unwrap()

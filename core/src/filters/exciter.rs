@@ -129,7 +129,8 @@ mod tests {
         let run = |hz: f64| {
             let mut f = Exciter::new(&ExciterParams { amount_db: 0.0, drive_db: 24.0, ..ExciterParams::default() });
             f.prepare(spec, 96_000).unwrap();
-            let x = (0..96_000).map(|n| (0.25 * (std::f64::consts::TAU * hz * n as f64 / 48_000.0).sin()) as f32).collect();
+            let x =
+                (0..96_000).map(|n| (0.25 * (std::f64::consts::TAU * hz * n as f64 / 48_000.0).sin()) as f32).collect();
             let mut block = Buffer::from_channels(spec, &[x]);
             f.process(&mut block);
             block

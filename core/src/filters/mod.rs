@@ -4,6 +4,7 @@
 //! [`FileChain`] for files; [`registry`] lists them all.
 
 pub mod allpass;
+pub mod assets;
 pub mod bandpass;
 #[cfg(test)]
 mod battery;
@@ -13,6 +14,7 @@ pub mod chain;
 pub mod channel_mix;
 pub mod chorus;
 pub mod compressor;
+pub mod convolution;
 pub mod dc_blocker;
 pub mod de_esser;
 pub mod delay;

@@ -96,6 +96,14 @@ pub trait ParamValue {
     fn check_parts(&self, _name: &str) -> Result<()> {
         Ok(())
     }
+
+    /// Loads the recordings that it names; see [`super::assets`].
+    ///
+    /// # Errors
+    /// Those of the loader.
+    fn load_assets(&mut self, _loader: &mut dyn super::assets::AssetLoader) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl ParamValue for f64 {
@@ -148,6 +156,11 @@ pub trait FilterParams: Default + Serialize {
     /// Sets the parameter at `index` of [`FilterParams::parameters`], held to its range; false when it is no real number
     /// or the value is NaN. Real-time safe.
     fn set_number(&mut self, index: usize, value: f64) -> bool;
+    /// Loads the recordings that parameters name.
+    ///
+    /// # Errors
+    /// Those of the loader.
+    fn load_assets(&mut self, loader: &mut dyn super::assets::AssetLoader) -> Result<()>;
 }
 
 /// Checks one parameter. Used by [`filter_params!`].
@@ -247,6 +260,14 @@ macro_rules! filter_params {
                     $crate::filters::params::ParamValue::check_parts(
                         &self.$field, concat!($id, ".", stringify!($field)))?;
                 )+
+                Ok(())
+            }
+
+            fn load_assets(
+                &mut self,
+                loader: &mut dyn $crate::filters::assets::AssetLoader,
+            ) -> $crate::error::Result<()> {
+                $($crate::filters::params::ParamValue::load_assets(&mut self.$field, loader)?;)+
                 Ok(())
             }
 

@@ -79,7 +79,9 @@ impl SaturationCurve {
             Self::Tube => {
                 let (at_bias, slope) = (tanh(BIAS), 1.0 - tanh(BIAS) * tanh(BIAS));
                 let scale = 1.0 / (1.0 + at_bias);
-                samples.iter_mut().for_each(|x| *x = (tanh(drive * *x * (1.0 + at_bias) / slope + BIAS) - at_bias) * scale);
+                samples
+                    .iter_mut()
+                    .for_each(|x| *x = (tanh(drive * *x * (1.0 + at_bias) / slope + BIAS) - at_bias) * scale);
             }
         }
     }
@@ -204,7 +206,8 @@ mod tests {
         let spec = Spec::new(48_000, ChannelLayout::MONO);
         let mut f = Saturation::new(params);
         f.prepare(spec, 96_000).unwrap();
-        let x = (0..96_000).map(|n| (0.5 * (std::f64::consts::TAU * 5_000.0 * n as f64 / 48_000.0).sin()) as f32).collect();
+        let x =
+            (0..96_000).map(|n| (0.5 * (std::f64::consts::TAU * 5_000.0 * n as f64 / 48_000.0).sin()) as f32).collect();
         let mut block = Buffer::from_channels(spec, &[x]);
         f.process(&mut block);
         let (mut re, mut im) = (0.0, 0.0);

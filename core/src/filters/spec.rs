@@ -72,6 +72,17 @@ macro_rules! filter_specs {
                 }
             }
 
+            /// Loads the recordings that parameters name, once: see [`assets`].
+            ///
+            /// # Errors
+            /// Those of the loader.
+            pub fn load_assets(&mut self, loader: &mut dyn assets::AssetLoader) -> Result<()> {
+                match self {
+                    $(Self::$s_variant(p) => p.load_assets(loader),)+
+                    $(Self::$variant(p) => p.load_assets(loader),)+
+                }
+            }
+
             /// The filter as a cascade of sections, when it is one.
             fn as_sections(&self) -> Option<Sections> {
                 match self {
@@ -159,6 +170,7 @@ filter_specs! {
     Reverb(reverb::ReverbParams) => reverb::Reverb::new;
     Saturation(saturation::SaturationParams) => saturation::Saturation::new;
     Exciter(exciter::ExciterParams) => exciter::Exciter::new;
+    Convolution(convolution::ConvolutionParams) => convolution::Convolution::new;
     }
 }
 

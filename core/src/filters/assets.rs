@@ -1,0 +1,77 @@
+//! Audio that a filter needs besides its input, such as an impulse response.
+//!
+//! Filters know nothing of files and formats. A parameter names the place; whoever runs the filter loads it first, with
+//! [`FilterSpec::load_assets`](super::FilterSpec::load_assets). The engine does so for recipes.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::params::{ParamKind, ParamValue};
+use crate::audio::Buffer;
+use crate::error::{Error, Result};
+
+/// Loads audio by its place: a path, or a `data:` URL with the bytes of a file in base64.
+pub trait AssetLoader {
+    /// The whole recording.
+    ///
+    /// # Errors
+    /// Those of opening and decoding.
+    fn load(&mut self, place: &str) -> Result<Buffer>;
+}
+
+/// A recording by its place; text in JSON. Two are equal when their places are.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct AudioAsset {
+    place: String,
+    #[serde(skip)]
+    #[schemars(skip)]
+    audio: Option<Arc<Buffer>>,
+}
+
+impl AudioAsset {
+    /// The recording at `place`, still to be loaded. An empty place is none.
+    pub fn at(place: impl Into<String>) -> Self {
+        Self { place: place.into(), audio: None }
+    }
+
+    /// A recording that is at hand. Written to JSON it is `name`, which then must be a place to load from.
+    pub fn from_buffer(name: impl Into<String>, audio: Buffer) -> Self {
+        Self { place: name.into(), audio: Some(Arc::new(audio)) }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The recording; none for an empty place.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it has not been loaded.
+    pub fn audio(&self) -> Result<Option<&Buffer>> {
+        match &self.audio {
+            Some(audio) => Ok(Some(audio)),
+            None if self.place.is_empty() => Ok(None),
+            None => Err(Error::Conflict { what: format!("load '{}' before the filter is prepared", self.place) }),
+        }
+    }
+}
+
+impl PartialEq for AudioAsset {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+}
+
+impl ParamValue for AudioAsset {
+    const KIND: ParamKind = ParamKind::Text;
+
+    fn load_assets(&mut self, loader: &mut dyn AssetLoader) -> Result<()> {
+        if self.audio.is_none() && !self.place.is_empty() {
+            self.audio = Some(Arc::new(loader.load(&self.place)?));
+        }
+        Ok(())
+    }
+}
