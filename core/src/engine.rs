@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::filters::FilterSpec;
 use crate::formats::decode::{self, DecoderFactory};
 use crate::formats::tags::Metadata;
 use crate::formats::{Decoder, MediaInfo, ReadOptions, Source};
 use crate::meter::Loudness;
 use crate::presets::PresetStore;
-use crate::processing::{self, Control, Plan, Recipe, Report, Resources};
+use crate::processing::{self, Control, FileAssets, Plan, Recipe, Report, Resources};
 
 /// Builds an [`Engine`]. Every setting has a default.
 #[derive(Clone)]
@@ -163,6 +164,7 @@ impl Engine {
     /// As [`Engine::plan`].
     pub fn plan_source(&self, source: Source, recipe: &Recipe) -> Result<Plan> {
         recipe.validate()?;
+        let recipe = &self.with_assets(recipe)?;
         let (decoder, _) = decode::open_described(source, &recipe.read, &self.decoders)?;
         processing::plan(recipe, decoder.info(), self.spool_memory_bytes)
     }
@@ -182,6 +184,7 @@ impl Engine {
     /// As [`Engine::process`].
     pub fn process_source(&self, source: Source, recipe: &Recipe, control: &Control) -> Result<Report> {
         recipe.validate()?;
+        let recipe = &self.with_assets(recipe)?;
         let (decoder, media) = decode::open_described(source, &recipe.read, &self.decoders)?;
         let resources = Resources {
             pool: Arc::clone(&self.pool),
@@ -189,5 +192,22 @@ impl Engine {
             temp_dir: self.temp_dir.clone(),
         };
         processing::run(decoder, &media, recipe, &resources, control)
+    }
+
+    /// Loads the recordings that filters name (such as the impulse of `convolution`), before a
+    /// [`Chain`](crate::filters::Chain) is made of them. [`Engine::process`] does so itself.
+    ///
+    /// # Errors
+    /// Those of [`Engine::open`] and of decoding.
+    pub fn load_assets(&self, filters: &mut [FilterSpec], options: &ReadOptions) -> Result<()> {
+        let mut assets = FileAssets { options, decoders: &self.decoders };
+        filters.iter_mut().try_for_each(|filter| filter.load_assets(&mut assets))
+    }
+
+    fn with_assets(&self, recipe: &Recipe) -> Result<Recipe> {
+        let mut recipe = recipe.clone();
+        let options = recipe.read.clone();
+        self.load_assets(&mut recipe.filters, &options)?;
+        Ok(recipe)
     }
 }

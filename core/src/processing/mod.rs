@@ -7,6 +7,7 @@
 //! `job` decides, `analyse` is the first pass, `solve` finds the gain, `lane` makes one output, `run` ties them together.
 
 mod analyse;
+mod assets;
 mod control;
 mod job;
 mod lane;
@@ -19,6 +20,7 @@ mod run;
 mod solve;
 mod spool;
 
+pub(crate) use assets::FileAssets;
 pub use control::{CancelToken, Control, Progress, ProgressFn, Stage};
 pub use recipe::{CheckSpec, LevelTarget, Output, Overwrite, Quantity, Recipe, Trim, Verify};
 pub use report::{CheckResult, OutputReport, Plan, PlannedOutput, Report, Step, Timing};
