@@ -295,5 +295,9 @@ filter_specs! {
     Resample(resample::ResampleParams) => resample::Resample::new;
     Fade(fade::FadeParams) => fade::Fade::new;
     TrimSilence(trim_silence::TrimSilenceParams) => trim_silence::TrimSilence::new;
+    Parallel(parallel::ParallelParams) => parallel::Parallel::new;
+    MidSide(mid_side::MidSideParams) => mid_side::MidSide::new;
+    Channels(channels::ChannelsParams) => channels::Channels::new;
+    Sidechain(sidechain::SidechainParams) => sidechain::Sidechain::new;
     }
 }
