@@ -255,6 +255,14 @@ impl Coefficients {
     /// # Errors
     /// As [`Coefficients::lowpass`], and `order` outside 1 to 12.
     pub fn butterworth_lowpass(rate_hz: f64, freq_hz: f64, order: usize) -> Result<Vec<Self>> {
+        Ok(Self::butterworth_lowpass_list(rate_hz, freq_hz, order)?.to_vec())
+    }
+
+    /// As [`Coefficients::butterworth_lowpass`], without allocation.
+    ///
+    /// # Errors
+    /// As [`Coefficients::butterworth_lowpass`].
+    pub fn butterworth_lowpass_list(rate_hz: f64, freq_hz: f64, order: usize) -> Result<SectionList> {
         butterworth(order, || Self::lowpass1(rate_hz, freq_hz), |q| Self::lowpass(rate_hz, freq_hz, q))
     }
 
@@ -263,6 +271,14 @@ impl Coefficients {
     /// # Errors
     /// As [`Coefficients::butterworth_lowpass`].
     pub fn butterworth_highpass(rate_hz: f64, freq_hz: f64, order: usize) -> Result<Vec<Self>> {
+        Ok(Self::butterworth_highpass_list(rate_hz, freq_hz, order)?.to_vec())
+    }
+
+    /// As [`Coefficients::butterworth_highpass`], without allocation.
+    ///
+    /// # Errors
+    /// As [`Coefficients::butterworth_lowpass`].
+    pub fn butterworth_highpass_list(rate_hz: f64, freq_hz: f64, order: usize) -> Result<SectionList> {
         butterworth(order, || Self::highpass1(rate_hz, freq_hz), |q| Self::highpass(rate_hz, freq_hz, q))
     }
 
@@ -289,6 +305,54 @@ impl Coefficients {
     }
 }
 
+/// Up to [`SectionList::CAPACITY`] sections without allocation, for designs that change while a filter runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SectionList {
+    sections: [Coefficients; Self::CAPACITY],
+    count: usize,
+}
+
+impl SectionList {
+    /// Most sections.
+    pub const CAPACITY: usize = 32;
+
+    /// Appends a section. Beyond the capacity it is left out; no design comes near.
+    pub fn push(&mut self, section: Coefficients) {
+        debug_assert!(self.count < Self::CAPACITY);
+        if let Some(free) = self.sections.get_mut(self.count) {
+            *free = section;
+            self.count += 1;
+        }
+    }
+}
+
+impl Default for SectionList {
+    fn default() -> Self {
+        Self { sections: [Coefficients::IDENTITY; Self::CAPACITY], count: 0 }
+    }
+}
+
+impl std::ops::Deref for SectionList {
+    type Target = [Coefficients];
+    fn deref(&self) -> &[Coefficients] {
+        &self.sections[..self.count]
+    }
+}
+
+impl Extend<Coefficients> for SectionList {
+    fn extend<T: IntoIterator<Item = Coefficients>>(&mut self, sections: T) {
+        sections.into_iter().for_each(|s| self.push(s));
+    }
+}
+
+impl From<Coefficients> for SectionList {
+    fn from(section: Coefficients) -> Self {
+        let mut list = Self::default();
+        list.push(section);
+        list
+    }
+}
+
 /// Gain of a cascade at `freq_hz` in dB.
 pub fn cascade_gain_db(sections: &[Coefficients], freq_hz: f64, rate_hz: f64) -> f64 {
     sections.iter().map(|s| s.gain_db(freq_hz, rate_hz)).sum()
@@ -298,9 +362,9 @@ fn butterworth(
     order: usize,
     first: impl Fn() -> Result<Coefficients>,
     second: impl Fn(f64) -> Result<Coefficients>,
-) -> Result<Vec<Coefficients>> {
+) -> Result<SectionList> {
     Error::check_range("order", order as f64, 1.0, 12.0, "")?;
-    let mut sections = Vec::with_capacity(order.div_ceil(2));
+    let mut sections = SectionList::default();
     if order % 2 == 1 {
         sections.push(first()?);
     }

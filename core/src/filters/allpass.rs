@@ -2,7 +2,8 @@
 
 use super::params::filter_params;
 use super::sections::{Sections, check_below_nyquist};
-use crate::dsp::biquad::Coefficients;
+use crate::dsp::biquad::{Coefficients, SectionList};
+use crate::error::Result;
 
 filter_params! {
     /// Turns the phase around a frequency and leaves all gains; makes lopsided speech waveforms symmetric.
@@ -18,12 +19,14 @@ filter_params! {
 
 /// Makes the filter; see [`Sections`].
 pub fn build(params: &AllpassParams) -> Sections {
-    let p = params.clone();
-    Sections::new(move |rate_hz| {
-        check_below_nyquist("allpass.frequency_hz", p.frequency_hz, rate_hz)?;
-        let section = Coefficients::allpass(rate_hz, p.frequency_hz, p.q)?;
-        Ok(vec![section; p.stages as usize])
-    })
+    Sections::live(params, design)
+}
+
+fn design(p: &AllpassParams, rate_hz: f64) -> Result<SectionList> {
+    check_below_nyquist("allpass.frequency_hz", p.frequency_hz, rate_hz)?;
+    let mut list = SectionList::default();
+    list.extend(std::iter::repeat_n(Coefficients::allpass(rate_hz, p.frequency_hz, p.q)?, p.stages as usize));
+    Ok(list)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::params::filter_params;
 use super::sections::{Sections, check_below_nyquist};
-use crate::dsp::biquad::Coefficients;
+use crate::dsp::biquad::{Coefficients, SectionList};
+use crate::error::Result;
 
 filter_params! {
     /// Keeps a band around a frequency; 0 dB at the centre, 6 dB per octave on each side.
@@ -16,11 +17,12 @@ filter_params! {
 
 /// Makes the filter; see [`Sections`].
 pub fn build(params: &BandpassParams) -> Sections {
-    let p = params.clone();
-    Sections::new(move |rate_hz| {
-        check_below_nyquist("bandpass.frequency_hz", p.frequency_hz, rate_hz)?;
-        Ok(vec![Coefficients::bandpass(rate_hz, p.frequency_hz, p.q)?])
-    })
+    Sections::live(params, design)
+}
+
+fn design(p: &BandpassParams, rate_hz: f64) -> Result<SectionList> {
+    check_below_nyquist("bandpass.frequency_hz", p.frequency_hz, rate_hz)?;
+    Ok(Coefficients::bandpass(rate_hz, p.frequency_hz, p.q)?.into())
 }
 
 #[cfg(test)]

@@ -1,16 +1,37 @@
 //! [`Chain`]: filters in series, the real-time object given to hosts.
 
+use std::sync::Arc;
+
+use super::control::{ChainControl, Receiver, Target, target};
+use super::driven::Driven;
+use super::finite::make_finite;
 use super::spec::build_all;
-use super::{Filter, FilterSpec, Prepared};
+use super::{Filter, FilterSpec, Prepared, registry};
 use crate::audio::{Buffer, ChannelLayout, Spec};
 use crate::error::{Error, Result};
+
+/// Time over which a parameter set by a host comes to its value, unless the host says otherwise.
+pub const DEFAULT_GLIDE_MS: f64 = 20.0;
 
 /// Filters in series.
 ///
 /// `process` does not allocate, lock, log or panic, when all filters are real-time ([`FilterSpec::is_realtime`]). The
 /// output is behind the input by [`Chain::latency_frames`]; [`super::FileChain`] compensates that for files.
+///
+/// Samples that are not finite become silence at the input and are counted, and so do those that overflow in the filters:
+/// the output is finite.
+///
+/// Parameters change while it runs by [`Chain::set_parameter`], or from another thread by [`Chain::control`]. They glide
+/// to their values within [`DEFAULT_GLIDE_MS`], in steps at stream positions that depend on the position of the change
+/// alone: the same changes at the same positions give the same output for any block size.
 pub struct Chain {
-    filters: Vec<Box<dyn Filter>>,
+    filters: Vec<Driven>,
+    /// For each spec: its stage, and where its parameters begin there.
+    places: Vec<(usize, usize)>,
+    targets: Arc<[Target]>,
+    glide_ms: f64,
+    receiver: Option<Receiver>,
+    non_finite_samples: u64,
     realtime: bool,
     prepared: Option<Prepared>,
     /// Filters already drained by `finish`.
@@ -28,8 +49,35 @@ impl Chain {
     /// # Errors
     /// As [`FilterSpec::validate`].
     pub fn new(specs: &[FilterSpec]) -> Result<Self> {
+        let (mut filters, mut places) = (Vec::new(), Vec::new());
+        for (stage, mut built) in build_all(specs)?.into_iter().enumerate() {
+            let members = &specs[places.len()..][..built.first_parameters.len()];
+            let numbers = members.iter().zip(&built.first_parameters).flat_map(|(spec, first)| {
+                let count = registry::info(spec.name()).map_or(0, |info| info.parameters.len());
+                (0..count).map(move |i| (first + i, spec.number(i).unwrap_or(f64::NAN)))
+            });
+            let mut values = Vec::new();
+            for (index, value) in numbers {
+                values.resize(values.len().max(index + 1), f64::NAN);
+                values[index] = value;
+            }
+            built.filter.listen(values.into_iter());
+            places.extend(built.first_parameters.iter().map(|first| (stage, *first)));
+            filters.push(built.filter);
+        }
+        let mut targets = Vec::with_capacity(specs.len());
+        for (spec, (stage, first)) in specs.iter().zip(&places) {
+            let info = registry::info(spec.name())?;
+            let free = |(index, p): (usize, &super::ParamInfo)| p.live && !filters[*stage].has_curve(first + index);
+            targets.push(Target { info, free: info.parameters.iter().enumerate().map(free).collect() });
+        }
         Ok(Self {
-            filters: build_all(specs)?,
+            filters,
+            places,
+            targets: targets.into(),
+            glide_ms: DEFAULT_GLIDE_MS,
+            receiver: None,
+            non_finite_samples: 0,
             realtime: specs.iter().all(FilterSpec::is_realtime),
             prepared: None,
             finished: 0,
@@ -89,9 +137,99 @@ impl Chain {
         if self.prepared.is_none() {
             return;
         }
+        self.receive();
+        let mut replaced = make_finite(block);
         for filter in &mut self.filters {
             filter.process(block);
         }
+        replaced += make_finite(block);
+        self.non_finite_samples += replaced;
+    }
+
+    /// Takes what the control has sent.
+    fn receive(&mut self) {
+        // No more than fits, so that a busy control thread cannot hold up the audio.
+        for _ in 0..super::control::CONTROL_CAPACITY {
+            let Some((filter, parameter, value)) = self.receiver.as_mut().and_then(Receiver::pop) else { return };
+            self.set_parameter_at(filter, parameter, value);
+        }
+    }
+
+    /// Sets a parameter of the filter at `filter` in the list that the chain was made of. It glides to `value` within
+    /// [`Chain::set_glide_ms`]; before the first frame it is there at once. For hosts that own the chain; from another
+    /// thread see [`Chain::control`].
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a filter that is not there, or a value outside the range or above what the prepared rate
+    /// allows; [`Error::UnknownName`]; [`Error::InvalidValue`] for a parameter that cannot change while the filter runs;
+    /// [`Error::Conflict`] for one that follows a curve.
+    pub fn set_parameter(&mut self, filter: usize, name: &str, value: f64) -> Result<()> {
+        let parameter = target(&self.targets, filter)?.check(name, value)?;
+        let (stage, first) = self.places[filter];
+        self.filters[stage].check_parameter(first + parameter, value)?;
+        if self.set_parameter_at(filter, parameter, value) {
+            return Ok(());
+        }
+        Err(Error::internal("a live parameter was refused"))
+    }
+
+    /// As [`Chain::set_parameter`] by the parameter's place in the registry
+    /// ([`super::FilterInfo::parameter_index`]). The value is held to its range. False where [`Chain::set_parameter`]
+    /// fails.
+    ///
+    /// # Real-time
+    /// Safe.
+    pub fn set_parameter_at(&mut self, filter: usize, parameter: usize, value: f64) -> bool {
+        let (Some(target), Some((stage, first))) = (self.targets.get(filter), self.places.get(filter)) else {
+            return false;
+        };
+        let (Some(param), Some(true)) = (target.info.parameters.get(parameter), target.free.get(parameter)) else {
+            return false;
+        };
+        let value = value.clamp(param.min.unwrap_or(f64::MIN), param.max.unwrap_or(f64::MAX));
+        let driven = &mut self.filters[*stage];
+        let glide_frames = (self.glide_ms * f64::from(driven.rate_hz()) / 1000.0).round() as u64;
+        driven.glide_to(first + parameter, value, glide_frames)
+    }
+
+    /// The value that a parameter which is a real number has, or is on its way to; of a curve that at its start.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a filter that is not there; [`Error::UnknownName`]; [`Error::InvalidValue`] for a
+    /// parameter that is no real number.
+    pub fn parameter(&self, filter: usize, name: &str) -> Result<f64> {
+        let info = target(&self.targets, filter)?.info;
+        let (stage, first) = self.places[filter];
+        let value = self.filters[stage].target(first + info.parameter_index(name)?);
+        value.filter(|v| !v.is_nan()).ok_or_else(|| Error::InvalidValue {
+            name: format!("{}.{name}", info.name),
+            value: name.into(),
+            allowed: "parameters that are real numbers".into(),
+        })
+    }
+
+    /// Sets the time over which parameters come to their values, for changes from now on. 0 to 1000 ms, default
+    /// [`DEFAULT_GLIDE_MS`]. It is rounded up to a multiple of 32 frames; 0 sets values at once.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`].
+    pub fn set_glide_ms(&mut self, glide_ms: f64) -> Result<()> {
+        Error::check_range("glide_ms", glide_ms, 0.0, 1000.0, "ms")?;
+        self.glide_ms = glide_ms;
+        Ok(())
+    }
+
+    /// A control for another thread, in place of the one that was made before. Allocates.
+    pub fn control(&mut self) -> ChainControl {
+        let (control, receiver) = ChainControl::pair(Arc::clone(&self.targets));
+        self.receiver = Some(receiver);
+        control
+    }
+
+    /// Samples that were NaN or infinite at the input, or became so in the filters, since the chain was made. They were
+    /// replaced by silence.
+    pub fn non_finite_samples(&self) -> u64 {
+        self.non_finite_samples
     }
 
     /// After the last `process`: replaces the content of `block` by frames that filters held back. Call until it leaves
@@ -108,6 +246,7 @@ impl Chain {
                 filter.process(block);
             }
             if block.frames() > 0 {
+                self.non_finite_samples += make_finite(block);
                 return;
             }
         }

@@ -5,7 +5,8 @@
 
 use super::params::filter_params;
 use super::sections::Sections;
-use crate::dsp::biquad::Coefficients;
+use crate::dsp::biquad::{Coefficients, SectionList};
+use crate::error::Result;
 
 filter_params! {
     /// Removes a constant offset from each channel.
@@ -17,11 +18,12 @@ filter_params! {
 
 /// Makes the filter; see [`Sections`].
 pub fn build(params: &DcBlockerParams) -> Sections {
-    let cutoff_hz = params.cutoff_hz;
-    Sections::new(move |rate_hz| {
-        let pole = (-2.0 * std::f64::consts::PI * cutoff_hz / rate_hz).exp();
-        Ok(vec![Coefficients { b0: 1.0, b1: -1.0, b2: 0.0, a1: -pole, a2: 0.0 }])
-    })
+    Sections::live(params, design)
+}
+
+fn design(p: &DcBlockerParams, rate_hz: f64) -> Result<SectionList> {
+    let pole = (-2.0 * std::f64::consts::PI * p.cutoff_hz / rate_hz).exp();
+    Ok(Coefficients { b0: 1.0, b1: -1.0, b2: 0.0, a1: -pole, a2: 0.0 }.into())
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! [`FileChain`]: filters in series for files, with latency compensated.
 
 use super::chain::check_stream;
+use super::driven::Driven;
+use super::finite::make_finite;
 use super::spec::build_all;
 use super::{Filter, FilterSpec};
 use crate::audio::{Buffer, ChannelLayout, Spec};
@@ -8,7 +10,7 @@ use crate::error::{Error, Result};
 
 /// One filter and what is left of its latency.
 struct Stage {
-    filter: Box<dyn Filter>,
+    filter: Driven,
     input: Spec,
     /// Most frames of one block at the input.
     max_frames: usize,
@@ -25,6 +27,7 @@ pub struct FileChain {
     input: Spec,
     max_frames: usize,
     finished: bool,
+    non_finite_samples: u64,
 }
 
 /// Takes a block of output.
@@ -39,9 +42,16 @@ impl FileChain {
         let unset = Spec::new(48_000, ChannelLayout::MONO);
         let stages = build_all(specs)?
             .into_iter()
-            .map(|filter| Stage { filter, input: unset, max_frames: 0, latency_frames: 0, to_drop: 0 })
+            .map(|built| Stage { filter: built.filter, input: unset, max_frames: 0, latency_frames: 0, to_drop: 0 })
             .collect();
-        Ok(Self { stages, work: Buffer::new(unset, 0), input: unset, max_frames: 0, finished: false })
+        Ok(Self {
+            stages,
+            work: Buffer::new(unset, 0),
+            input: unset,
+            max_frames: 0,
+            finished: false,
+            non_finite_samples: 0,
+        })
     }
 
     /// Sets up for blocks of at most `max_frames` frames of `spec`, and tells rate and layout of the output. May be
@@ -93,7 +103,14 @@ impl FileChain {
             return if block.is_empty() { Ok(()) } else { out(block) };
         }
         self.work.copy_from(block, 0, block.frames());
+        self.non_finite_samples += make_finite(&mut self.work);
         self.push(0, out)
+    }
+
+    /// Samples of the input that were NaN or infinite, since the chain was made. They were replaced by silence, unless
+    /// there is no filter at all.
+    pub fn non_finite_samples(&self) -> u64 {
+        self.non_finite_samples
     }
 
     /// Ends the stream: `out` gets all that is still on its way.

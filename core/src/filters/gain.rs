@@ -20,12 +20,22 @@ filter_params! {
 pub struct Gain {
     params: GainParams,
     factor: f32,
+    /// While a value is on its way: factor at the frame `done` of the ramp is `start + done * step`.
+    ramp: Ramp,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Ramp {
+    start: f32,
+    step: f32,
+    done: u32,
+    frames: u32,
 }
 
 impl Gain {
     /// A gain of `params`.
     pub fn new(params: &GainParams) -> Self {
-        let mut gain = Self { params: params.clone(), factor: 1.0 };
+        let mut gain = Self { params: params.clone(), factor: 1.0, ramp: Ramp::default() };
         gain.update();
         gain
     }
@@ -38,12 +48,20 @@ impl Gain {
 
 impl Filter for Gain {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
+        self.reset();
         Ok(Prepared { spec, max_frames, latency_frames: 0, tail_frames: 0 })
     }
 
     fn process(&mut self, block: &mut Buffer) {
+        let ramp = self.ramp;
+        let count = (ramp.frames - ramp.done).min(block.frames() as u32);
+        self.ramp.done += count;
         for channel in block.channels_mut() {
-            for sample in channel {
+            let (moving, steady) = channel.split_at_mut(count as usize);
+            for (n, sample) in (ramp.done..).zip(moving) {
+                *sample *= ramp.start + n as f32 * ramp.step;
+            }
+            for sample in steady {
                 *sample *= self.factor;
             }
         }
@@ -53,11 +71,27 @@ impl Filter for Gain {
         let set = self.params.set_number(index, value);
         if set {
             self.update();
+            self.ramp = Ramp::default();
         }
         set
     }
 
-    fn reset(&mut self) {}
+    fn ramp_parameter(&mut self, index: usize, from: f64, to: f64, frames: usize) -> bool {
+        let frames = u32::try_from(frames).unwrap_or(0).min(1 << 16); // a step beyond what f32 counts exactly
+        if !self.set_parameter(index, from) {
+            return false;
+        }
+        let start = self.factor;
+        self.set_parameter(index, to);
+        if frames > 0 {
+            self.ramp = Ramp { start, step: (self.factor - start) / frames as f32, done: 0, frames };
+        }
+        true
+    }
+
+    fn reset(&mut self) {
+        self.ramp = Ramp::default();
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::params::filter_params;
 use super::sections::{Sections, check_below_nyquist};
-use crate::dsp::biquad::Coefficients;
+use crate::dsp::biquad::{Coefficients, SectionList};
+use crate::error::Result;
 
 filter_params! {
     /// Raises or lowers what lies above a frequency.
@@ -18,11 +19,12 @@ filter_params! {
 
 /// Makes the filter; see [`Sections`].
 pub fn build(params: &HighShelfParams) -> Sections {
-    let p = params.clone();
-    Sections::new(move |rate_hz| {
-        check_below_nyquist("high_shelf.frequency_hz", p.frequency_hz, rate_hz)?;
-        Ok(vec![Coefficients::high_shelf(rate_hz, p.frequency_hz, p.q, p.gain_db)?])
-    })
+    Sections::live(params, design)
+}
+
+fn design(p: &HighShelfParams, rate_hz: f64) -> Result<SectionList> {
+    check_below_nyquist("high_shelf.frequency_hz", p.frequency_hz, rate_hz)?;
+    Ok(Coefficients::high_shelf(rate_hz, p.frequency_hz, p.q, p.gain_db)?.into())
 }
 
 #[cfg(test)]

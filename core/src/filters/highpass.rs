@@ -2,7 +2,8 @@
 
 use super::params::filter_params;
 use super::sections::{Sections, check_below_nyquist};
-use crate::dsp::biquad::Coefficients;
+use crate::dsp::biquad::{Coefficients, SectionList};
+use crate::error::Result;
 
 filter_params! {
     /// Removes what lies below a frequency: Butterworth, 6 dB per octave and order.
@@ -16,11 +17,12 @@ filter_params! {
 
 /// Makes the filter; see [`Sections`].
 pub fn build(params: &HighpassParams) -> Sections {
-    let p = params.clone();
-    Sections::new(move |rate_hz| {
-        check_below_nyquist("highpass.cutoff_hz", p.cutoff_hz, rate_hz)?;
-        Coefficients::butterworth_highpass(rate_hz, p.cutoff_hz, p.order as usize)
-    })
+    Sections::live(params, design)
+}
+
+fn design(p: &HighpassParams, rate_hz: f64) -> Result<SectionList> {
+    check_below_nyquist("highpass.cutoff_hz", p.cutoff_hz, rate_hz)?;
+    Coefficients::butterworth_highpass_list(rate_hz, p.cutoff_hz, p.order as usize)
 }
 
 #[cfg(test)]

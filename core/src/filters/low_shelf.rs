@@ -2,7 +2,8 @@
 
 use super::params::filter_params;
 use super::sections::{Sections, check_below_nyquist};
-use crate::dsp::biquad::Coefficients;
+use crate::dsp::biquad::{Coefficients, SectionList};
+use crate::error::Result;
 
 filter_params! {
     /// Raises or lowers what lies below a frequency.
@@ -18,11 +19,12 @@ filter_params! {
 
 /// Makes the filter; see [`Sections`].
 pub fn build(params: &LowShelfParams) -> Sections {
-    let p = params.clone();
-    Sections::new(move |rate_hz| {
-        check_below_nyquist("low_shelf.frequency_hz", p.frequency_hz, rate_hz)?;
-        Ok(vec![Coefficients::low_shelf(rate_hz, p.frequency_hz, p.q, p.gain_db)?])
-    })
+    Sections::live(params, design)
+}
+
+fn design(p: &LowShelfParams, rate_hz: f64) -> Result<SectionList> {
+    check_below_nyquist("low_shelf.frequency_hz", p.frequency_hz, rate_hz)?;
+    Ok(Coefficients::low_shelf(rate_hz, p.frequency_hz, p.q, p.gain_db)?.into())
 }
 
 #[cfg(test)]

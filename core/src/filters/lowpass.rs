@@ -1,8 +1,9 @@
 //! Butterworth low-pass.
 
 use super::params::filter_params;
-use super::sections::{Sections, check_below_nyquist};
-use crate::dsp::biquad::Coefficients;
+use super::sections::{Sections, TOP};
+use crate::dsp::biquad::{Coefficients, SectionList};
+use crate::error::Result;
 
 filter_params! {
     /// Removes what lies above a frequency: Butterworth, 6 dB per octave and order.
@@ -16,15 +17,17 @@ filter_params! {
 
 /// Makes the filter; see [`Sections`].
 pub fn build(params: &LowpassParams) -> Sections {
-    let p = params.clone();
-    Sections::new(move |rate_hz| {
-        // At or above the Nyquist frequency there is nothing to remove: a 16 kHz low-pass in a chain for any rate.
-        if p.cutoff_hz >= 0.49 * rate_hz {
-            return Ok(Vec::new());
-        }
-        check_below_nyquist("lowpass.cutoff_hz", p.cutoff_hz, rate_hz)?;
-        Coefficients::butterworth_lowpass(rate_hz, p.cutoff_hz, p.order as usize)
-    })
+    Sections::live(params, design)
+}
+
+fn design(p: &LowpassParams, rate_hz: f64) -> Result<SectionList> {
+    // At or above the Nyquist frequency there is nothing to remove: a 16 kHz low-pass in a chain for any rate.
+    if p.cutoff_hz >= TOP * rate_hz {
+        let mut list = SectionList::default();
+        list.extend(std::iter::repeat_n(Coefficients::IDENTITY, p.order.div_ceil(2) as usize));
+        return Ok(list);
+    }
+    Coefficients::butterworth_lowpass_list(rate_hz, p.cutoff_hz, p.order as usize)
 }
 
 #[cfg(test)]

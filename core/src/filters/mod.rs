@@ -5,27 +5,34 @@
 
 pub mod allpass;
 pub mod assets;
+pub mod automation;
 pub mod bandpass;
 #[cfg(test)]
 mod battery;
 pub mod bitcrush;
+mod branch;
 pub mod cells;
 pub mod chain;
 pub mod channel_mix;
+pub mod channels;
 pub mod chorus;
 pub mod compressor;
+pub mod control;
 pub mod convolution;
+pub mod curve;
 pub mod dc_blocker;
 pub mod de_esser;
 pub mod delay;
 pub mod denoise_rnn;
 pub mod denoise_spectral;
+mod driven;
 pub mod echo;
 pub mod exciter;
 pub mod expander;
 pub mod fade;
 pub mod fifo;
 pub mod file_chain;
+mod finite;
 pub mod flanger;
 pub mod fractional_delay;
 pub mod gain;
@@ -38,9 +45,12 @@ pub mod limiter;
 pub mod low_shelf;
 pub mod lowpass;
 pub mod math;
+pub mod mid_side;
 pub mod modulated_delay;
 pub mod notch;
+pub mod parallel;
 pub mod params;
+mod parse;
 pub mod peak_eq;
 pub mod phaser;
 pub mod registry;
@@ -49,6 +59,7 @@ pub mod reverb;
 pub mod ring_mod;
 pub mod saturation;
 pub mod sections;
+pub mod sidechain;
 pub mod spec;
 pub mod stereo;
 mod text;
@@ -57,7 +68,10 @@ pub mod tremolo;
 pub mod trim_silence;
 pub mod vibrato;
 
+pub use automation::Automated;
 pub use chain::Chain;
+pub use control::ChainControl;
+pub use curve::{Curve, CurveShape};
 pub use file_chain::FileChain;
 pub use params::{Category, ParamInfo, ParamKind};
 pub use registry::{FilterInfo, filters};
@@ -118,6 +132,22 @@ pub trait Filter: Send {
     /// Real-time safe.
     fn set_parameter(&mut self, _index: usize, _value: f64) -> bool {
         false
+    }
+
+    /// As [`Filter::set_parameter`], for a value that goes on a straight line from `from` to `to` over the next `frames`
+    /// frames. Filters that can follow it sample by sample do; by default it is `from` for all of them, and the caller
+    /// gives the next value after at most [`curve::CONTROL_FRAMES`] frames. Real-time safe.
+    fn ramp_parameter(&mut self, index: usize, from: f64, _to: f64, _frames: usize) -> bool {
+        self.set_parameter(index, from)
+    }
+
+    /// Checks a value for the parameter at `index` against what the range does not say, such as the Nyquist frequency of
+    /// the stream that is prepared. Where this fails [`Filter::set_parameter`] holds to the nearest that is possible.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`].
+    fn check_parameter(&self, _index: usize, _value: f64) -> Result<()> {
+        Ok(())
     }
 
     /// Forgets all signal state. Parameters stay as they were set last.

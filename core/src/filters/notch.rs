@@ -1,8 +1,9 @@
 //! Notch.
 
 use super::params::filter_params;
-use super::sections::{Sections, check_below_nyquist};
-use crate::dsp::biquad::Coefficients;
+use super::sections::{Sections, TOP, check_below_nyquist};
+use crate::dsp::biquad::{Coefficients, SectionList};
+use crate::error::Result;
 
 filter_params! {
     /// Removes a narrow band, such as mains hum.
@@ -18,16 +19,22 @@ filter_params! {
 
 /// Makes the filter; see [`Sections`].
 pub fn build(params: &NotchParams) -> Sections {
-    let p = params.clone();
-    Sections::new(move |rate_hz| {
-        check_below_nyquist("notch.frequency_hz", p.frequency_hz, rate_hz)?;
-        (1..=p.harmonics)
-            .map(|n| f64::from(n) * p.frequency_hz)
-            .filter(|f| *f < 0.49 * rate_hz)
+    Sections::live(params, design)
+}
+
+fn design(p: &NotchParams, rate_hz: f64) -> Result<SectionList> {
+    check_below_nyquist("notch.frequency_hz", p.frequency_hz, rate_hz)?;
+    let mut list = SectionList::default();
+    for n in 1..=p.harmonics {
+        let freq_hz = f64::from(n) * p.frequency_hz;
+        list.push(if freq_hz <= TOP * rate_hz {
             // The same width in Hz for each.
-            .map(|f| Coefficients::notch(rate_hz, f, p.q * f / p.frequency_hz))
-            .collect()
-    })
+            Coefficients::notch(rate_hz, freq_hz, p.q * f64::from(n))?
+        } else {
+            Coefficients::IDENTITY
+        });
+    }
+    Ok(list)
 }
 
 #[cfg(test)]

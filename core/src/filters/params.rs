@@ -66,6 +66,8 @@ pub struct ParamInfo {
     pub max: Option<f64>,
     /// Allowed values of choices.
     pub choices: &'static [&'static str],
+    /// True when it can change while the filter runs: set by a host, or given as a curve.
+    pub live: bool,
     /// Value when it is not given.
     pub default: serde_json::Value,
     /// What it does, in a sentence.
@@ -87,6 +89,16 @@ pub trait ParamValue {
     /// Sets a real number; false for other types.
     fn set_number(&mut self, _value: f64) -> bool {
         false
+    }
+
+    /// False when it holds filters of which one is for files only.
+    fn is_realtime(&self) -> bool {
+        true
+    }
+
+    /// Levels of filters within filters: 0 for all but lists of filters.
+    fn depth(&self) -> usize {
+        0
     }
 
     /// Checks what has parts, such as the bands of a list. `name` is that of the parameter, with its filter.
@@ -136,11 +148,13 @@ impl ParamValue for String {
 }
 
 /// What every parameter struct has; implemented by [`filter_params!`].
-pub trait FilterParams: Default + Serialize {
+pub trait FilterParams: Default + Serialize + serde::de::DeserializeOwned + schemars::JsonSchema {
     /// Name of the filter in recipes.
     const NAME: &'static str;
     /// What it is for.
     const CATEGORY: Category;
+    /// Number of its parameters.
+    const COUNT: usize;
     /// False for filters that are for files only: they may hold back, allocate or change the length.
     const REALTIME: bool;
 
@@ -153,6 +167,14 @@ pub trait FilterParams: Default + Serialize {
     /// # Errors
     /// [`Error::OutOfRange`] for the first that is outside, NaN included.
     fn check_ranges(&self) -> Result<()>;
+    /// Unit of the parameter at `index`; empty when there is none.
+    fn unit(index: usize) -> &'static str;
+    /// The real number at `index` of [`FilterParams::parameters`]; none for other types.
+    fn number(&self, index: usize) -> Option<f64>;
+    /// [`FilterParams::REALTIME`], and that of the filters within.
+    fn is_realtime(&self) -> bool;
+    /// Levels of filters within: 0 for most.
+    fn depth(&self) -> usize;
     /// Sets the parameter at `index` of [`FilterParams::parameters`], held to its range; false when it is no real number
     /// or the value is NaN. Real-time safe.
     fn set_number(&mut self, index: usize, value: f64) -> bool;
@@ -219,6 +241,7 @@ macro_rules! filter_params {
         impl $crate::filters::params::FilterParams for $name {
             const NAME: &'static str = $id;
             const CATEGORY: $crate::filters::params::Category = $crate::filters::params::Category::$category;
+            const COUNT: usize = [$(stringify!($field)),+].len();
             const REALTIME: bool = $realtime;
 
             fn summary() -> String {
@@ -238,6 +261,7 @@ macro_rules! filter_params {
                             min: None,
                             max: None,
                             choices: <$ty as ParamValue>::CHOICES,
+                            live: false, // the registry asks the filter
                             default: defaults.get(stringify!($field)).cloned().unwrap_or_default(),
                             summary: paragraph(&[$($doc),+]),
                         };
@@ -269,6 +293,39 @@ macro_rules! filter_params {
             ) -> $crate::error::Result<()> {
                 $($crate::filters::params::ParamValue::load_assets(&mut self.$field, loader)?;)+
                 Ok(())
+            }
+
+            #[allow(unused_assignments, unused_mut)]
+            fn unit(index: usize) -> &'static str {
+                let mut at = 0;
+                $(
+                    if at == index {
+                        $(return $unit;)?
+                    }
+                    at += 1;
+                )+
+                ""
+            }
+
+            #[allow(unused_assignments)]
+            fn number(&self, index: usize) -> Option<f64> {
+                use $crate::filters::params::{ParamKind, ParamValue};
+                let mut at = 0;
+                $(
+                    if at == index {
+                        return if <$ty as ParamValue>::KIND == ParamKind::Number { self.$field.number() } else { None };
+                    }
+                    at += 1;
+                )+
+                None
+            }
+
+            fn is_realtime(&self) -> bool {
+                $realtime $(&& $crate::filters::params::ParamValue::is_realtime(&self.$field))+
+            }
+
+            fn depth(&self) -> usize {
+                0 $(.max($crate::filters::params::ParamValue::depth(&self.$field)))+
             }
 
             #[allow(unused_assignments, unused_mut, unused_variables)]

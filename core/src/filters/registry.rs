@@ -1,9 +1,11 @@
 //! The list of all filters, for help and generated user interfaces.
 
+use std::sync::OnceLock;
+
 use serde::Serialize;
 
 use super::params::{Category, ParamInfo};
-use super::spec;
+use super::spec::{self, FilterSpec};
 use crate::error::{Error, Result};
 
 /// One filter.
@@ -27,7 +29,15 @@ impl FilterInfo {
     /// # Errors
     /// [`Error::UnknownName`] with the closest that exists.
     pub fn parameter(&self, name: &str) -> Result<&ParamInfo> {
-        self.parameters.iter().find(|p| p.name == name).ok_or_else(|| {
+        Ok(&self.parameters[self.parameter_index(name)?])
+    }
+
+    /// Place of the parameter called `name`, as [`super::Chain::set_parameter_at`] wants it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] with the closest that exists.
+    pub fn parameter_index(&self, name: &str) -> Result<usize> {
+        self.parameters.iter().position(|p| p.name == name).ok_or_else(|| {
             let mut error = Error::unknown_name("parameter", name, self.parameters.iter().map(|p| p.name));
             if let Error::UnknownName { name, what, .. } = &mut error {
                 (*what, *name) = ("filter parameter", format!("{}.{name}", self.name));
@@ -39,7 +49,23 @@ impl FilterInfo {
 
 /// All filters.
 pub fn filters() -> Vec<FilterInfo> {
-    spec::all()
+    all().to_vec()
+}
+
+/// The list, made once. Whether a parameter is live the filter itself says.
+fn all() -> &'static [FilterInfo] {
+    static ALL: OnceLock<Vec<FilterInfo>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let mut all = spec::all();
+        for info in &mut all {
+            let Ok(plain) = FilterSpec::from_params(info.name, serde_json::json!({})) else { continue };
+            let Ok(mut filter) = plain.build() else { continue };
+            for (index, param) in info.parameters.iter_mut().enumerate() {
+                param.live = plain.number(index).is_some_and(|value| filter.set_parameter(index, value));
+            }
+        }
+        all
+    })
 }
 
 /// The filter called `name`.
@@ -47,12 +73,13 @@ pub fn filters() -> Vec<FilterInfo> {
 /// # Errors
 /// [`Error::UnknownName`] with the closest that exists.
 pub fn find(name: &str) -> Result<FilterInfo> {
-    let all = filters();
-    if !all.iter().any(|f| f.name == name) {
-        return Err(Error::unknown_name("filter", name, all.iter().map(|f| f.name)));
-    }
-    let mut found = all.into_iter().filter(|f| f.name == name);
-    found.next().ok_or_else(|| Error::internal("a filter left the registry"))
+    info(name).cloned()
+}
+
+/// As [`find`], without a copy.
+pub(super) fn info(name: &str) -> Result<&'static FilterInfo> {
+    let all = all();
+    all.iter().find(|f| f.name == name).ok_or_else(|| Error::unknown_name("filter", name, all.iter().map(|f| f.name)))
 }
 
 #[cfg(test)]

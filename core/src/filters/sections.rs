@@ -1,32 +1,138 @@
 //! Filters that are a cascade of second-order sections: everything about them but the design.
 
+use std::ops::Range;
+
+use super::params::FilterParams;
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
-use crate::dsp::biquad::{Cascade, Coefficients};
+use crate::dsp::biquad::{Cascade, Coefficients, SectionList};
 use crate::error::{Error, Result};
 
-/// Designs the sections for a rate in Hz.
-type Design = Box<dyn Fn(f64) -> Result<Vec<Coefficients>> + Send>;
+/// One filter of a cascade.
+trait Part: Send {
+    /// The sections at a rate in Hz, always the same number for a rate.
+    fn design(&self, rate_hz: f64) -> Result<Vec<Coefficients>>;
+
+    /// Number of parameters that it counts.
+    fn parameters(&self) -> usize;
+
+    /// Sets a parameter and writes the new sections to `sections`. False when there is none that can change.
+    fn set(&mut self, _index: usize, _value: f64, _rate_hz: f64, _sections: &mut [Coefficients]) -> bool {
+        false
+    }
+
+    /// Whether the sections can be designed with another value.
+    fn check(&self, _index: usize, _value: f64, _rate_hz: f64) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Sections that stay.
+struct Fixed<F>(F);
+
+impl<F: Fn(f64) -> Result<Vec<Coefficients>> + Send> Part for Fixed<F> {
+    fn design(&self, rate_hz: f64) -> Result<Vec<Coefficients>> {
+        (self.0)(rate_hz)
+    }
+
+    fn parameters(&self) -> usize {
+        0
+    }
+}
+
+/// Sections that follow parameters.
+struct Live<P> {
+    params: P,
+    design: fn(&P, f64) -> Result<SectionList>,
+}
+
+/// Highest frequency of a design, as a share of the rate: closer to the Nyquist frequency a bilinear transform has no
+/// meaning left.
+pub(super) const TOP: f64 = 0.49;
+
+impl<P: FilterParams + Clone + Send> Part for Live<P> {
+    fn design(&self, rate_hz: f64) -> Result<Vec<Coefficients>> {
+        Ok((self.design)(&self.params, rate_hz)?.to_vec())
+    }
+
+    fn parameters(&self) -> usize {
+        P::COUNT
+    }
+
+    fn set(&mut self, index: usize, value: f64, rate_hz: f64, sections: &mut [Coefficients]) -> bool {
+        // An error would allocate its text. With its number in range and frequencies under the top no design fails.
+        let value = if P::unit(index) == "Hz" && rate_hz > 0.0 { value.min(TOP * rate_hz) } else { value };
+        if !self.params.set_number(index, value) {
+            return false;
+        }
+        if sections.is_empty() {
+            return true; // not prepared, or nothing to do at this rate
+        }
+        match (self.design)(&self.params, rate_hz) {
+            Ok(list) => sections.iter_mut().zip(list.iter()).for_each(|(to, from)| *to = *from),
+            Err(_) => debug_assert!(false, "{}: a live value was refused", P::NAME),
+        }
+        true
+    }
+
+    fn check(&self, index: usize, value: f64, rate_hz: f64) -> Result<()> {
+        let mut params = self.params.clone();
+        params.set_number(index, value);
+        (self.design)(&params, rate_hz).map(|_| ())
+    }
+}
+
+/// A part and what belongs to it.
+struct Slot {
+    part: Box<dyn Part>,
+    /// Of the parameters of the whole.
+    first_parameter: usize,
+    /// Of the sections of the cascade, after `prepare`.
+    sections: Range<usize>,
+}
 
 /// A cascade with the same sections on every channel. No latency.
 ///
 /// Several such filters in a row make one cascade, calculated in f64 from end to end. After NaN or infinity at the input
 /// the output is finite again from the next block on; state that has decayed is set to zero, before it becomes denormal
-/// and slow.
+/// and slow. A parameter that changes takes new coefficients; the state stays.
 pub struct Sections {
-    designs: Vec<Design>,
+    slots: Vec<Slot>,
     cascade: Cascade,
+    rate_hz: f64,
 }
 
 impl Sections {
     /// A filter with the sections of `design`, which is asked in `prepare`.
     pub fn new(design: impl Fn(f64) -> Result<Vec<Coefficients>> + Send + 'static) -> Self {
-        Self { designs: vec![Box::new(design)], cascade: Cascade::new(Vec::new(), 0) }
+        Self::of(Box::new(Fixed(design)))
     }
 
-    /// Lets another filter follow within the same cascade. Takes effect in `prepare`.
-    pub fn append(&mut self, mut other: Self) {
-        self.designs.append(&mut other.designs);
+    /// A filter whose parameters can change while it runs. `design` must give as many sections for any value of the real
+    /// numbers, at one rate ([`Coefficients::IDENTITY`] where there is nothing to do), and may fail only for frequencies
+    /// above 0.49 of the rate.
+    pub fn live<P: FilterParams + Clone + Send + 'static>(
+        params: &P,
+        design: fn(&P, f64) -> Result<SectionList>,
+    ) -> Self {
+        Self::of(Box::new(Live { params: params.clone(), design }))
+    }
+
+    fn of(part: Box<dyn Part>) -> Self {
+        let slots = vec![Slot { part, first_parameter: 0, sections: 0..0 }];
+        Self { slots, cascade: Cascade::new(Vec::new(), 0), rate_hz: 0.0 }
+    }
+
+    /// Lets another filter follow within the same cascade. Its parameters follow as well. Takes effect in `prepare`.
+    pub fn append(&mut self, other: Self) {
+        let first = self.parameter_count();
+        self.slots
+            .extend(other.slots.into_iter().map(|slot| Slot { first_parameter: first + slot.first_parameter, ..slot }));
+    }
+
+    /// Number of parameters of all filters in the cascade.
+    pub(super) fn parameter_count(&self) -> usize {
+        self.slots.iter().map(|s| s.part.parameters()).sum()
     }
 
     /// The designed sections, after `prepare`.
@@ -53,15 +159,17 @@ pub(super) fn peak(samples: &[f32]) -> f32 {
 
 /// Checks that a frequency lies under the Nyquist frequency of `rate_hz`, and names it if not.
 pub(super) fn check_below_nyquist(name: &str, freq_hz: f64, rate_hz: f64) -> Result<()> {
-    // 0.49: closer to the Nyquist frequency a bilinear design has no meaning left.
-    Error::check_range(name, freq_hz, 0.0, 0.49 * rate_hz, "Hz")
+    Error::check_range(name, freq_hz, 0.0, TOP * rate_hz, "Hz")
 }
 
 impl Filter for Sections {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
+        self.rate_hz = f64::from(spec.rate_hz);
         let mut sections = Vec::new();
-        for design in &self.designs {
-            sections.extend(design(f64::from(spec.rate_hz))?);
+        for slot in &mut self.slots {
+            let first = sections.len();
+            sections.extend(slot.part.design(self.rate_hz)?);
+            slot.sections = first..sections.len();
         }
         self.cascade = Cascade::new(sections, spec.channels());
         Ok(Prepared { spec, max_frames, latency_frames: 0, tail_frames: 0 })
@@ -69,6 +177,19 @@ impl Filter for Sections {
 
     fn process(&mut self, block: &mut Buffer) {
         self.cascade.process(block);
+    }
+
+    fn set_parameter(&mut self, index: usize, value: f64) -> bool {
+        let Some(slot) = self.slots.iter_mut().rev().find(|s| s.first_parameter <= index) else { return false };
+        let sections = self.cascade.sections_mut().get_mut(slot.sections.clone()).unwrap_or_default();
+        slot.part.set(index - slot.first_parameter, value, self.rate_hz, sections)
+    }
+
+    fn check_parameter(&self, index: usize, value: f64) -> Result<()> {
+        match self.slots.iter().rev().find(|s| s.first_parameter <= index) {
+            Some(slot) if self.rate_hz > 0.0 => slot.part.check(index - slot.first_parameter, value, self.rate_hz),
+            _ => Ok(()),
+        }
     }
 
     fn reset(&mut self) {

@@ -6,12 +6,15 @@ use serde_json::Value;
 
 use super::FilterSpec;
 
-/// `highpass:cutoff_hz=80,order=2`: all parameters, in order. [`FilterSpec::parse`] reads it back; a filter with a matrix is
-/// shown without it, because only JSON can hold that.
+/// `highpass:cutoff_hz=80,order=2`: all parameters, in order. [`FilterSpec::parse`] reads it back. The JSON object where
+/// only that can hold it: curves, lists, matrices.
 impl fmt::Display for FilterSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())?;
         let Ok(Value::Object(parameters)) = serde_json::to_value(self) else { return Err(fmt::Error) };
+        if parameters.values().any(|v| v.is_object() || v.as_array().is_some_and(|a| !a.is_empty())) {
+            return write!(f, "{}", Value::Object(parameters));
+        }
+        f.write_str(self.name())?;
         let mut separator = ':';
         for (name, value) in parameters.iter().filter(|(name, _)| *name != "type") {
             match value {

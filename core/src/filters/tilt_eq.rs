@@ -2,7 +2,8 @@
 
 use super::params::filter_params;
 use super::sections::{Sections, check_below_nyquist};
-use crate::dsp::biquad::Coefficients;
+use crate::dsp::biquad::{Coefficients, SectionList};
+use crate::error::Result;
 
 filter_params! {
     /// Tilts the spectrum around a frequency: highs up and lows down by the same dB, or the reverse.
@@ -16,15 +17,16 @@ filter_params! {
 
 /// Makes the filter; see [`Sections`].
 pub fn build(params: &TiltEqParams) -> Sections {
-    let p = params.clone();
-    Sections::new(move |rate_hz| {
-        check_below_nyquist("tilt_eq.pivot_hz", p.pivot_hz, rate_hz)?;
-        // A first-order high shelf of twice the gain, lowered by the gain.
-        let mut c = Coefficients::high_shelf1(rate_hz, p.pivot_hz, 2.0 * p.gain_db)?;
-        let factor = 10f64.powf(-p.gain_db / 20.0);
-        (c.b0, c.b1, c.b2) = (c.b0 * factor, c.b1 * factor, c.b2 * factor);
-        Ok(vec![c])
-    })
+    Sections::live(params, design)
+}
+
+fn design(p: &TiltEqParams, rate_hz: f64) -> Result<SectionList> {
+    check_below_nyquist("tilt_eq.pivot_hz", p.pivot_hz, rate_hz)?;
+    // A first-order high shelf of twice the gain, lowered by the gain.
+    let mut c = Coefficients::high_shelf1(rate_hz, p.pivot_hz, 2.0 * p.gain_db)?;
+    let factor = 10f64.powf(-p.gain_db / 20.0);
+    (c.b0, c.b1, c.b2) = (c.b0 * factor, c.b1 * factor, c.b2 * factor);
+    Ok(c.into())
 }
 
 #[cfg(test)]
