@@ -11,6 +11,7 @@
 
 mod basic;
 mod cascade;
+mod fine_peak;
 mod interpolate;
 mod k_weight;
 mod polyphase;
@@ -18,6 +19,7 @@ pub mod scalar;
 
 pub use basic::{dot, peak, sum_of_squares};
 pub use cascade::{MAX_SECTIONS, cascade2};
+pub use fine_peak::{FINE_TAPS, FinePeak};
 pub(crate) use interpolate::bessel_i0;
 pub use interpolate::{INTERPOLATOR_TAPS, Interpolator};
 pub use k_weight::{KCoefficients, KState, k_weight};
