@@ -47,7 +47,7 @@ impl LimiterParams {
 /// Place of `lookahead_ms` among the parameters.
 const LOOKAHEAD: usize = 1;
 /// Frames that are decided about at once.
-const STRIP: usize = 64;
+const STRIP: usize = 256;
 /// Look-ahead of the second stage, in ms: its gain falls by a few hundredths.
 const TRIM_LOOKAHEAD_MS: f64 = 1.0;
 /// Longest recovery of the second stage, in ms.

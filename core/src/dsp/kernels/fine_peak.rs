@@ -48,13 +48,13 @@ impl FinePeak {
         self.gain_bound
     }
 
-    /// Raises `peaks[i]`, where it is at least `near`, to the largest absolute value at the 16 points from
+    /// Raises `peaks[i]`, where it is at least `near[i]`, to the largest absolute value at the 16 points from
     /// `i + 127` to `i + 127 + 15/16` of `window`, which holds `peaks.len() + FINE_TAPS - 1` samples. Real-time safe.
-    pub fn raise_near(&self, window: &[f32], near: f32, peaks: &mut [f32]) {
+    pub fn raise_near(&self, window: &[f32], near: &[f32], peaks: &mut [f32]) {
         self.raise_near_at(level(), window, near, peaks);
     }
 
-    fn raise_near_at(&self, level: Level, window: &[f32], near: f32, peaks: &mut [f32]) {
+    fn raise_near_at(&self, level: Level, window: &[f32], near: &[f32], peaks: &mut [f32]) {
         dispatch!(level, simd => raise_near_impl(simd, self, window, near, peaks));
     }
 }
@@ -83,9 +83,9 @@ fn rows(taps: usize, beta: f64) -> (Vec<[f32; LANES]>, f64) {
 }
 
 #[inline(always)]
-fn raise_near_impl<S: Simd>(simd: S, fine: &FinePeak, window: &[f32], near: f32, peaks: &mut [f32]) {
-    for (i, peak) in peaks.iter_mut().enumerate() {
-        if *peak >= near {
+fn raise_near_impl<S: Simd>(simd: S, fine: &FinePeak, window: &[f32], near: &[f32], peaks: &mut [f32]) {
+    for (i, (peak, near)) in peaks.iter_mut().zip(near).enumerate() {
+        if *peak >= *near {
             let x = &window[i..i + FINE_TAPS];
             let long = points(simd, &fine.long, x);
             let short = points(simd, &fine.short, &x[HALF - SHORT_TAPS / 2..][..SHORT_TAPS]);
@@ -149,7 +149,7 @@ mod tests {
             .collect();
         for level in levels() {
             let mut got = start.clone();
-            fine.raise_near_at(level, &window, 0.3, &mut got);
+            fine.raise_near_at(level, &window, &[0.3; 40], &mut got);
             assert_eq!(got, want, "{level:?}");
         }
     }
@@ -171,7 +171,7 @@ mod tests {
         }
         let worst: Vec<f32> = fine.long.iter().map(|row| row[8].signum()).collect();
         let mut peak = [1.0];
-        fine.raise_near(&worst, 0.0, &mut peak);
+        fine.raise_near(&worst, &[0.0], &mut peak);
         assert!(peak[0] <= fine.gain_bound() && peak[0] > 0.99 * fine.gain_bound(), "{peak:?}");
     }
 }

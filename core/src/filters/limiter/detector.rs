@@ -10,6 +10,8 @@ const COARSE_SURE: f32 = 0.92;
 /// ...except near the Nyquist frequency, where the short interpolator of the 4 points reads too low: by less than this
 /// share of what lies there.
 const COARSE_LOSS: f32 = 0.35;
+/// Samples around a place whose second differences tell what lies near the Nyquist frequency.
+const AROUND: usize = 32;
 /// Positions that are skipped or interpolated together.
 const GROUP: usize = 16;
 
@@ -97,22 +99,34 @@ impl Detector {
         }
     }
 
-    /// Peaks at 16 points per sample, where those at 4 say that they may be above `ceiling`.
+    /// Peaks at 16 points per sample, where those at 4 say that they may be above `ceiling`. Whether a place is looked at
+    /// depends on the samples around it alone, so that any split into strips gives the same.
     fn fine_peaks(&self, fine: &FinePeak, history: &[f32], ceiling: f32, peaks: &mut [f32]) {
-        let mut bend = [0.0f32; STRIP + FINE_TAPS];
-        let bend = &mut bend[..history.len() - 2];
-        // Second differences: 4 times the amplitude of a tone at the Nyquist frequency, next to nothing for low ones.
-        for (bend, x) in bend.iter_mut().zip(history.windows(3)) {
-            *bend = (x[0] + x[2]) - 2.0 * x[1];
-        }
         let from = (self.taps - INTERPOLATOR_TAPS) / 2;
+        let count = peaks.len();
+        // Second differences: 4 times the amplitude of a tone at the Nyquist frequency, next to nothing for low ones.
+        let mut near = [0.0f32; STRIP + AROUND];
+        let bends = history[from - 1..].windows(3).take(count + AROUND - 1);
+        for (near, x) in near.iter_mut().zip(bends) {
+            *near = ((x[0] + x[2]) - 2.0 * x[1]).abs();
+        }
+        // Their maximum over the samples around each place, in steps that double.
+        let mut step = 1;
+        while step < AROUND {
+            for i in 0..count + AROUND - 2 * step {
+                near[i] = if near[i + step] > near[i] { near[i + step] } else { near[i] };
+            }
+            step *= 2;
+        }
+        for near in &mut near[..count] {
+            *near = COARSE_SURE * ceiling - COARSE_LOSS / 4.0 * *near;
+        }
         for (group, peaks) in peaks.chunks_mut(GROUP).enumerate() {
             let start = group * GROUP;
-            let length = peaks.len() + INTERPOLATOR_TAPS - 1;
-            let window = &history[from + start..][..length];
-            let high = kernels::peak(&bend[from + start..][..length - 2]) / 4.0;
-            let near = COARSE_SURE * ceiling - COARSE_LOSS * high;
-            if kernels::peak(window) * self.coarse.gain_bound() > near {
+            let near = &near[start..start + peaks.len()];
+            let lowest = near.iter().fold(ceiling, |low, n| if *n < low { *n } else { low });
+            let window = &history[from + start..][..peaks.len() + INTERPOLATOR_TAPS - 1];
+            if kernels::peak(window) * self.coarse.gain_bound() > lowest {
                 self.coarse.raise(window, peaks);
                 fine.raise_near(&history[start..start + peaks.len() + FINE_TAPS - 1], near, peaks);
             }
