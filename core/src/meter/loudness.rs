@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::history::History;
+use super::history::Window;
 use super::level::{amplitude_db, power_db};
 use super::true_peak::TruePeak;
 use crate::audio::{Buffer, Channel, Spec};
@@ -112,9 +112,10 @@ pub struct LoudnessMeter {
     /// Hops completed, and the frame at which the present one ends.
     hops: u64,
     hop_end: u64,
-    /// Weighted mean squares, summed over channels; and the plain ones.
-    weighted: History,
-    plain: History,
+    /// Weighted mean squares, summed over channels, of 400 ms and of 3 s; and the plain ones of half a second.
+    momentary: Window,
+    short_term: Window,
+    plain: Window,
     /// Sum of squares of all completed hops.
     total: f64,
     /// Sum over what comes before the first gating block is complete.
@@ -149,8 +150,9 @@ impl LoudnessMeter {
             frames: 0,
             hops: 0,
             hop_end: 0,
-            weighted: History::new(SHORT_TERM_HOPS),
-            plain: History::new(FLOOR_HOPS),
+            momentary: Window::new(MOMENTARY_HOPS),
+            short_term: Window::new(SHORT_TERM_HOPS),
+            plain: Window::new(FLOOR_HOPS),
             total: 0.0,
             lead: 0.0,
             max_momentary: 0.0,
@@ -171,7 +173,8 @@ impl LoudnessMeter {
         self.frames = 0;
         self.hops = 0;
         self.hop_end = self.hop_boundary(1);
-        self.weighted.clear();
+        self.momentary.clear();
+        self.short_term.clear();
         self.plain.clear();
         self.total = 0.0;
         self.lead = 0.0;
@@ -213,14 +216,51 @@ impl LoudnessMeter {
         }
     }
 
+    /// Adds a block of one channel to each of two meters: the same as pushing them one after the other, in the time of
+    /// one, as a meter works on pairs of channels. Both meters are for one channel of the same rate, have measured the
+    /// same number of frames, and are used with this function alone until [`LoudnessMeter::end_two`].
+    pub(crate) fn push_two(meters: [&mut Self; 2], samples: [&[f32]; 2]) {
+        let [first, second] = meters;
+        debug_assert!(first.frames == second.frames && first.weights.len() == 1 && second.weights.len() == 1);
+        for (meter, samples) in [(&mut *first, samples[0]), (&mut *second, samples[1])] {
+            if let Some(true_peak) = meter.true_peaks.first_mut() {
+                true_peak.push(samples);
+            } else {
+                meter.sample_peak = meter.sample_peak.max(kernels::peak(samples));
+            }
+        }
+        let frames = samples[0].len().min(samples[1].len());
+        let mut start = 0;
+        while start < frames {
+            let room = usize::try_from(first.hop_end - first.frames).unwrap_or(usize::MAX);
+            let end = start + room.min(frames - start);
+            let (left, right) = (&samples[0][start..end], &samples[1][start..end]);
+            kernels::k_weight(&first.coefficients, &mut first.pairs[0], left, right);
+            first.frames += (end - start) as u64;
+            second.frames = first.frames;
+            if first.frames == first.hop_end {
+                let (weighted, plain) = first.pairs[0].take();
+                first.add_hop(first.weights[0] * weighted[0], plain[0]);
+                second.add_hop(second.weights[0] * weighted[1], plain[1]);
+            }
+            start = end;
+        }
+    }
+
+    /// Ends a series of [`LoudnessMeter::push_two`]: each meter is then on its own again.
+    pub(crate) fn end_two(meters: [&mut Self; 2]) {
+        let [first, second] = meters;
+        second.pairs[0] = first.pairs[0].swapped();
+    }
+
     /// Loudness of the last 400 ms in LUFS, not gated; updated every 10 ms. `-inf` for silence.
     pub fn momentary_lufs(&self) -> f64 {
-        lufs(self.weighted.mean_padded(MOMENTARY_HOPS, self.hop_frames()))
+        lufs(self.momentary.mean_padded(self.hop_frames()))
     }
 
     /// Loudness of the last 3 s in LUFS, not gated; updated every 10 ms. `-inf` for silence.
     pub fn short_term_lufs(&self) -> f64 {
-        lufs(self.weighted.mean_padded(SHORT_TERM_HOPS, self.hop_frames()))
+        lufs(self.short_term.mean_padded(self.hop_frames()))
     }
 
     /// Integrated loudness so far in LUFS. Walks the list of blocks: not for the audio thread.
@@ -293,18 +333,23 @@ impl LoudnessMeter {
         let mut pairs = std::mem::take(&mut self.pairs);
         let (weighted, plain) = self.sums(&mut pairs);
         self.pairs = pairs;
+        self.add_hop(weighted, plain);
+    }
+
+    fn add_hop(&mut self, weighted: f64, plain: f64) {
         let frames = (self.hop_end - self.hop_boundary(self.hops)) as u32;
         self.hops += 1;
         self.hop_end = self.hop_boundary(self.hops + 1);
-        self.weighted.push(weighted, frames);
+        self.momentary.push(weighted, frames);
+        self.short_term.push(weighted, frames);
         self.plain.push(plain, frames);
         self.total += plain;
         let hop_frames = self.hop_frames();
-        let momentary = self.weighted.mean_padded(MOMENTARY_HOPS, hop_frames);
-        let short_term = self.weighted.mean_padded(SHORT_TERM_HOPS, hop_frames);
+        let momentary = self.momentary.mean_padded(hop_frames);
+        let short_term = self.short_term.mean_padded(hop_frames);
         self.max_momentary = self.max_momentary.max(momentary);
         self.max_short_term = self.max_short_term.max(short_term);
-        if let Some(mean) = self.plain.mean(FLOOR_HOPS) {
+        if let Some(mean) = self.plain.mean() {
             self.floor = self.floor.min(mean / self.spec.channels() as f64);
         }
         if self.hops < MOMENTARY_HOPS as u64 {
@@ -427,6 +472,32 @@ fn k_stages(rate_hz: f64) -> (Coefficients, Coefficients) {
 mod tests {
     use super::*;
     use crate::audio::ChannelLayout;
+
+    #[test]
+    fn two_meters_in_one_pass_measure_as_each_alone() {
+        let spec = Spec::new(44_100, ChannelLayout::MONO);
+        let options = MeterOptions::default();
+        // 30 ms: not even one gating block; and 1.7 s.
+        for frames in [1_323, 75_000] {
+            let planes = [1u32, 3].map(|step| -> Vec<f32> {
+                (0..frames)
+                    .map(|n: u32| ((n * step % 101) as f32 / 101.0 - 0.4) * (n % 9_000) as f32 / 9_000.0)
+                    .collect()
+            });
+            let alone = planes.clone().map(|plane| {
+                let mut meter = LoudnessMeter::new(spec, options).unwrap();
+                meter.push(&Buffer::from_channels(spec, &[plane]));
+                meter.summary()
+            });
+            let mut a = LoudnessMeter::new(spec, options).unwrap();
+            let mut b = a.clone();
+            for (x, y) in planes[0].chunks(1_000).zip(planes[1].chunks(1_000)) {
+                LoudnessMeter::push_two([&mut a, &mut b], [x, y]);
+            }
+            LoudnessMeter::end_two([&mut a, &mut b]);
+            assert_eq!([a.summary(), b.summary()], alone);
+        }
+    }
 
     #[test]
     fn k_weighting_at_48_khz_is_the_printed_one() {

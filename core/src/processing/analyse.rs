@@ -1,7 +1,7 @@
 //! First pass: decode, measure, filter, measure again, hand on.
 
 use super::control::Stage;
-use super::pipe::{BLOCK_FRAMES, BlockSender, two_stages};
+use super::pipe::{BLOCK_FRAMES, BlockReceiver, BlockSender, in_blocks, two_stages};
 use super::progress::Tracker;
 use super::recipe::Trim;
 use crate::audio::{Buffer, IntBuffer, Spec};
@@ -55,8 +55,8 @@ impl<'a> TrimmedReader<'a> {
     }
 }
 
-/// Decodes everything once, on three threads: decoder and first meter, filters, second meter. Every filtered block goes to
-/// `each`.
+/// Decodes everything once, on up to four threads: decoder and first meter, filters in two groups, second meter. Every
+/// filtered block goes to `each`.
 pub(crate) fn analyse(
     decoder: &mut dyn Decoder,
     trim: &Trim,
@@ -66,8 +66,11 @@ pub(crate) fn analyse(
     each: &mut dyn FnMut(&Buffer) -> Result<()>,
 ) -> Result<Analysed> {
     let spec = decoder.info().spec;
-    let mut chain = FileChain::new(front)?;
-    let working = chain.prepare(spec, BLOCK_FRAMES)?;
+    let (first, rest) = front.split_at(split_point(front));
+    let mut chain = FileChain::new(first)?;
+    let between = chain.prepare(spec, BLOCK_FRAMES)?;
+    let mut second_chain = FileChain::new(rest)?;
+    let working = second_chain.prepare(between, BLOCK_FRAMES)?;
     let mut filtered = (measure && !front.is_empty()).then(|| new_meter(working)).transpose()?;
     let ((before, frames), ()) = two_stages::<f32, _, _>(
         |send| {
@@ -99,18 +102,49 @@ pub(crate) fn analyse(
                     out(block)
                 });
             }
-            let filter = |send: BlockSender<f32>| {
-                let mut pass = |block: &Buffer| send.send(block);
-                receive.drain(&mut |block| {
-                    tracker.check()?;
-                    chain.process(block, &mut pass)
-                })?;
-                chain.finish(&mut pass)
+            let filter = |send: BlockSender<f32>| run_chain(&mut chain, receive, &send, tracker);
+            if rest.is_empty() {
+                return two_stages(filter, |filtered| filtered.drain(&mut |block| out(block))).map(drop);
+            }
+            let both = |send: BlockSender<f32>| {
+                two_stages(filter, |half| run_chain(&mut second_chain, half, &send, tracker)).map(drop)
             };
-            two_stages(filter, |filtered| filtered.drain(&mut |block| out(block))).map(drop)
+            two_stages(both, |filtered| filtered.drain(&mut |block| out(block))).map(drop)
         },
     )?;
     Ok(Analysed { filtered: filtered.map(|m| m.summary()).or(before), before, frames })
+}
+
+/// Sends all blocks through `chain`, and what comes out of it to `send`.
+fn run_chain(
+    chain: &mut FileChain,
+    receive: BlockReceiver<f32>,
+    send: &BlockSender<f32>,
+    tracker: &Tracker<'_>,
+) -> Result<()> {
+    let mut pass = |block: &Buffer| send.send(block);
+    let mut work: Option<Buffer> = None;
+    receive.drain(&mut |block| {
+        tracker.check()?;
+        if block.frames() <= BLOCK_FRAMES {
+            return chain.process(block, &mut pass);
+        }
+        // Filters that collect frames may give more at once than the next chain takes.
+        let work = work.get_or_insert_with(|| Buffer::new(block.spec(), BLOCK_FRAMES));
+        in_blocks(block, work, &mut |part| chain.process(part, &mut pass))
+    })?;
+    chain.finish(&mut pass)
+}
+
+/// Filters up to here run on one thread, the others on another: behind the noise reduction, which takes as long as all the
+/// others. Chains in series give the same samples as one; on a single core the thread would cost and bring nothing.
+fn split_point(front: &[FilterSpec]) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let heavy = |filter: &FilterSpec| matches!(filter, FilterSpec::DenoiseSpectral(_) | FilterSpec::DenoiseRnn(_));
+    match front.iter().position(heavy) {
+        Some(index) if cores > 1 => index + 1,
+        _ => front.len(),
+    }
 }
 
 /// A meter with everything that reports show.

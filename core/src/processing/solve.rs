@@ -6,9 +6,9 @@ use super::progress::Tracker;
 use super::recipe::LevelTarget;
 use super::spool::Spool;
 use crate::audio::{Buffer, Spec};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::filters::gain::GainParams;
-use crate::filters::limiter::LimiterParams;
+use crate::filters::limiter::{LimiterParams, LimiterTrial};
 use crate::filters::{FileChain, FilterSpec};
 use crate::meter::{Loudness, LoudnessMeter, MeterOptions};
 
@@ -109,23 +109,15 @@ impl Solver<'_> {
             return Ok(solution);
         }
         solution.ceiling_dbtp = Some(ceiling_dbtp);
-        // No true peak: the limiter keeps it, and verify measures it.
-        let options = MeterOptions { true_peak: false, range: false, ..MeterOptions::default() };
-        let trial = solution.clone();
-        let level_at = |gain_db: f64| {
-            let filters = Solution { gain_db, ..trial.clone() }.filters(self.output);
-            self.measure(&filters, options).map(|m| level_of(target, &m))
-        };
-        // Two gains at once: what makes up for nothing and what makes up for a usual loss in the limiter.
+        // Two gains in one pass: what makes up for nothing and what makes up for a usual loss in the limiter.
         let excess_db = before.true_peak_dbtp + solution.gain_db - ceiling_dbtp;
         let low = solution.gain_db;
         let high = (low + (USUAL_LOSS * excess_db).clamp(0.05, 2.0)).min(MAX_GAIN_DB);
-        let (at_low, at_high) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| level_at(high));
-            let this = level_at(low);
-            (this, other.join().unwrap_or_else(|_| Err(Error::internal("a solver thread panicked"))))
-        });
-        let (mut previous, mut last) = ((low, at_low?), (high, at_high?));
+        let limiter = LimiterParams { ceiling_dbtp, ..LimiterParams::default() };
+        let levels_at =
+            |gains_db: [f64; 2]| self.measure_two(&limiter, gains_db).map(|both| both.map(|m| level_of(target, &m)));
+        let [at_low, at_high] = levels_at([low, high])?;
+        let (mut previous, mut last) = ((low, at_low), (high, at_high));
         for round in 0..MAX_ROUNDS {
             let missing = wanted - last.1;
             (solution.gain_db, solution.level) = last;
@@ -144,13 +136,59 @@ impl Solver<'_> {
             if near_start || (round > 0 && missing.abs() <= STRAIGHT_DB) {
                 return Ok(Solution { gain_db: next, level: wanted, ..solution });
             }
-            (previous, last) = (last, (next, level_at(next)?));
+            (previous, last) = (last, (next, levels_at([next, next])?[0]));
         }
         solution.reason = Some(format!(
             "the limiter at {ceiling_dbtp:.1} dBTP holds the level at {:.1}: the peaks are too high for this target",
             solution.level
         ));
         Ok(solution)
+    }
+
+    /// Measures the spool after the conversions of the output, two gains and a limiter: what a target is about, no more.
+    fn measure_two(&self, limiter: &LimiterParams, gains_db: [f64; 2]) -> Result<[Loudness; 2]> {
+        let mut chain = FileChain::new(&self.output.back)?;
+        let spec = chain.prepare(self.working, BLOCK_FRAMES)?;
+        // No true peak: the limiter keeps it, and verify measures it.
+        let options = MeterOptions { true_peak: false, range: false, ..MeterOptions::default() };
+        let mut meters = [LoudnessMeter::new(spec, options)?, LoudnessMeter::new(spec, options)?];
+        let mut trial = LimiterTrial::new(limiter, gains_db, spec);
+        let latency_frames = trial.latency_frames();
+        let mut to_drop = latency_frames;
+        let (mut first, mut second) = (Buffer::new(spec, BLOCK_FRAMES), Buffer::new(spec, BLOCK_FRAMES));
+        let mut push = |block: &Buffer| {
+            in_blocks(block, &mut first, &mut |first| {
+                trial.process(first, &mut second);
+                let drop = to_drop.min(first.frames());
+                to_drop -= drop;
+                let [a, b] = &mut meters;
+                if spec.channels() == 1 {
+                    LoudnessMeter::push_two([a, b], [&first.channel(0)[drop..], &second.channel(0)[drop..]]);
+                } else {
+                    first.drop_front(drop);
+                    second.drop_front(drop);
+                    a.push(first);
+                    b.push(&second);
+                }
+                Ok(())
+            })
+        };
+        let mut work = Buffer::new(self.working, BLOCK_FRAMES);
+        self.spool.replay(&mut |block| {
+            self.tracker.check()?;
+            self.tracker.advance(Stage::Solve, block.frames(), self.working.rate_hz);
+            in_blocks(block, &mut work, &mut |block| chain.process(block, &mut push))
+        })?;
+        chain.finish(&mut push)?;
+        // The end, which is still on its way through the look-ahead.
+        let mut silence = Buffer::new(spec, 0);
+        silence.append_silence(latency_frames);
+        push(&silence)?;
+        let [a, b] = &mut meters;
+        if spec.channels() == 1 {
+            LoudnessMeter::end_two([a, b]);
+        }
+        Ok([a.summary(), b.summary()])
     }
 
     fn measure(&self, filters: &[FilterSpec], options: MeterOptions) -> Result<Loudness> {

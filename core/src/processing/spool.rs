@@ -64,9 +64,14 @@ impl Spool {
             self.file = Some(SpoolFile { file: Mutex::new(file), block_frames: Vec::new(), bytes: Vec::new() });
         }
         let Some(spool) = &mut self.file else { return Err(Error::internal("spool file")) };
-        spool.bytes.clear();
+        spool.bytes.resize(block.frames() * block.channel_count() * 4, 0);
+        let (mut bytes, _) = spool.bytes.as_chunks_mut::<4>();
         for channel in block.channels() {
-            spool.bytes.extend(channel.iter().flat_map(|s| s.to_le_bytes()));
+            let (now, rest) = bytes.split_at_mut(channel.len());
+            for (bytes, sample) in now.iter_mut().zip(channel) {
+                *bytes = sample.to_le_bytes();
+            }
+            bytes = rest;
         }
         let file = spool.file.get_mut().unwrap_or_else(PoisonError::into_inner);
         file.write_all(&spool.bytes).map_err(|e| Error::io("write temporary file", temp_dir, e))?;
@@ -94,8 +99,8 @@ impl Spool {
             block.reserve(self.spec, frames);
             block.set_frames(frames);
             for (channel, bytes) in block.channels_mut().zip(bytes.chunks_exact((frames * 4).max(1))) {
-                for (sample, b) in channel.iter_mut().zip(bytes.chunks_exact(4)) {
-                    *sample = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+                for (sample, b) in channel.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    *sample = f32::from_le_bytes(*b);
                 }
             }
             each(&block)?;

@@ -33,6 +33,12 @@ pub struct KState {
 }
 
 impl KState {
+    /// The state with its two channels exchanged.
+    pub fn swapped(&self) -> Self {
+        let swap = |[a, b]: [f64; 2]| [b, a];
+        Self { filter: self.filter.map(swap), weighted: swap(self.weighted), plain: swap(self.plain) }
+    }
+
     /// Returns and clears the sums `(weighted, plain)` of both channels. Also ends what would never decay: states
     /// too small to matter (they would turn into denormals, which are slow) and those that are no longer finite.
     pub fn take(&mut self) -> ([f64; 2], [f64; 2]) {

@@ -11,6 +11,7 @@
 
 mod basic;
 mod cascade;
+mod fine_peak;
 mod half_band;
 mod interpolate;
 mod k_weight;
@@ -19,6 +20,7 @@ pub mod scalar;
 
 pub use basic::{dot, peak, sum_of_squares};
 pub use cascade::{MAX_SECTIONS, cascade2};
+pub use fine_peak::{FINE_TAPS, FinePeak};
 pub use half_band::fir_symmetric;
 pub(crate) use interpolate::bessel_i0;
 pub use interpolate::{INTERPOLATOR_TAPS, Interpolator};
