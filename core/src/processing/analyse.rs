@@ -66,6 +66,19 @@ pub(crate) fn analyse(
     each: &mut dyn FnMut(&Buffer) -> Result<()>,
 ) -> Result<Analysed> {
     let spec = decoder.info().spec;
+    if front.is_empty() && !measure {
+        // Nothing to do beside decoding: a thread more would only cost copies.
+        let mut reader = TrimmedReader::new(decoder, trim)?;
+        let mut block = Buffer::new(spec, BLOCK_FRAMES);
+        let mut frames = 0;
+        while reader.read(&mut block)? > 0 {
+            tracker.check()?;
+            frames += block.frames() as u64;
+            tracker.advance(Stage::Analyse, block.frames(), spec.rate_hz);
+            each(&block)?;
+        }
+        return Ok(Analysed { filtered: None, before: None, frames });
+    }
     let (first, rest) = front.split_at(split_point(front));
     let mut chain = FileChain::new(first)?;
     let between = chain.prepare(spec, BLOCK_FRAMES)?;
@@ -83,9 +96,9 @@ pub(crate) fn analyse(
                 if let Some(meter) = &mut meter {
                     meter.push(&block);
                 }
-                send.send(&block)?;
                 frames += block.frames() as u64;
                 tracker.advance(Stage::Analyse, block.frames(), spec.rate_hz);
+                send.send_away(&mut block)?;
             }
             Ok((meter.map(|m| m.summary()), frames))
         },
@@ -162,9 +175,9 @@ pub(crate) fn measure_all(decoder: &mut dyn Decoder, stage: Stage, tracker: &Tra
             let mut frames = 0;
             while decoder.read(&mut block, BLOCK_FRAMES)? > 0 {
                 tracker.check()?;
-                send.send(&block)?;
                 frames += block.frames() as u64;
                 tracker.advance(stage, block.frames(), spec.rate_hz);
+                send.send_away(&mut block)?;
             }
             Ok(frames)
         },

@@ -1,6 +1,6 @@
 //! One output: convert, gain, limit, encode, decode again, measure, correct.
 
-use std::io::{BufReader, BufWriter, Read, Seek};
+use std::io::{BufReader, Read, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -142,8 +142,9 @@ impl<'a> Lane<'a> {
     pub fn encoder(&self) -> Result<Box<dyn Encoder>> {
         let file = self.pending.handle()?;
         let frames = self.context.frames_hint.map(|f| scale(f, self.context.job.working, self.output.negotiated.spec));
-        let sink = Box::new(BufWriter::with_capacity(1 << 18, file));
-        create_on(&self.output.negotiated, sink, self.context.metadata, frames, Some(Arc::clone(self.context.pool)))
+        // Not buffered here: every encoder buffers what it writes.
+        let pool = Some(Arc::clone(self.context.pool));
+        create_on(&self.output.negotiated, Box::new(file), self.context.metadata, frames, pool)
     }
 
     /// Ends the copy route.
@@ -186,6 +187,18 @@ impl<'a> Lane<'a> {
             )));
         }
         let mut encoder = self.encoder()?;
+        if filters.is_empty() {
+            // Nothing to do beside encoding: a thread more would only cost copies.
+            feed(&mut |block| {
+                tracker.check()?;
+                tracker.advance(Stage::Encode, block.frames(), spec.rate_hz);
+                encoder.write(block)
+            })?;
+            tracker.check()?;
+            let encoded = encoder.finish()?;
+            self.times.1 += start.elapsed().as_secs_f64();
+            return Ok(encoded);
+        }
         let ((), encoded) = two_stages::<f32, _, _>(
             |send| {
                 let mut work = Buffer::new(working, BLOCK_FRAMES);
@@ -235,7 +248,10 @@ impl<'a> Lane<'a> {
         let report = OutputReport {
             path: self.path.clone(),
             encoder: self.output.negotiated.clone(),
-            blake3: self.hash()?,
+            blake3: match self.context.recipe.verify {
+                Verify::Full => Some(self.hash()?),
+                Verify::None => None,
+            },
             bit_exact: None,
             target: target.copied(),
             gain_db: solution.gain_db,

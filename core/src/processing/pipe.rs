@@ -46,6 +46,15 @@ impl<T: Copy + Default> BlockSender<T> {
         copy.copy_from(block, 0, block.frames());
         self.full.send(copy).map_err(|_| receiver_gone())
     }
+
+    /// Sends `block` itself and leaves another one of unspecified content in its place. Waits while the pipe is full.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the receiver is gone.
+    pub fn send_away(&self, block: &mut Planar<T>) -> Result<()> {
+        let free = self.free.try_recv().unwrap_or_else(|_| Planar::new(block.spec(), block.capacity_frames()));
+        self.full.send(std::mem::replace(block, free)).map_err(|_| receiver_gone())
+    }
 }
 
 impl<T> BlockReceiver<T> {

@@ -94,8 +94,8 @@ pub struct OutputReport {
     pub encoder: Negotiated,
     /// What the encoder wrote.
     pub encoded: Encoded,
-    /// BLAKE3 of the file.
-    pub blake3: String,
+    /// BLAKE3 of the file; absent when nothing of it is verified.
+    pub blake3: Option<String>,
     /// True when the decoded output was compared with the input and holds exactly its samples; absent when not asked.
     pub bit_exact: Option<bool>,
     /// Level that was asked for.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::analyse::{Analysed, TrimmedReader, analyse, new_meter};
 use super::control::{Control, Stage};
-use super::job::{Job, Route};
+use super::job::{Job, JobOutput, Route};
 use super::lane::{Finished, Lane, LaneContext};
 use super::pipe::{BLOCK_FRAMES, block_pipe, first_cause, two_stages};
 use super::progress::Tracker;
@@ -15,9 +15,9 @@ use super::report::{Report, Timing};
 use super::spool::Spool;
 use crate::audio::{Buffer, IntBuffer};
 use crate::error::{Error, Result};
-use crate::formats::encode::Encoder;
+use crate::formats::encode::{Encoder, PcmSample, pack_ints};
 use crate::formats::tags::{self, Metadata};
-use crate::formats::{Decoder, Duration, MediaInfo};
+use crate::formats::{Codec, Decoder, Duration, FormatSettings, MediaInfo};
 use crate::meter::Loudness;
 
 /// What a run takes from the engine.
@@ -219,36 +219,47 @@ fn run_copy(decoder: &mut dyn Decoder, context: &LaneContext<'_>) -> Result<Copi
     let mut input_hash = PcmHash::default();
     let mut meter = measure.then(|| new_meter(spec)).transpose()?;
     let trim = context.recipe.trim;
-    let (frames, ()) = two_stages::<i32, _, _>(
-        |send| {
-            let mut reader = TrimmedReader::new(decoder, &trim)?;
-            let mut block = IntBuffer::new(spec, BLOCK_FRAMES);
-            let mut frames = 0;
-            while reader.read_int(&mut block)? > 0 {
-                tracker.check()?;
-                frames += block.frames() as u64;
-                send.send(&block)?;
-                tracker.advance(Stage::Analyse, block.frames(), spec.rate_hz);
-            }
-            Ok(frames)
-        },
-        |receive| {
-            let mut floats = Buffer::new(spec, BLOCK_FRAMES);
-            receive.drain(&mut |block| {
-                tracker.check()?;
-                for encoder in &mut encoders {
-                    encoder.write_int(block)?;
-                }
-                if let Some(meter) = &mut meter {
-                    input_hash.update(block);
-                    floats.reserve(spec, block.frames());
-                    floats.copy_from_int(block);
-                    meter.push(&floats);
-                }
-                Ok(())
-            })
-        },
-    )?;
+    // Where nothing but bytes are moved, handing blocks to another thread costs more than the work.
+    let trivial = !measure && is_pcm(decoder.info().codec) && context.job.outputs.iter().all(writes_pcm);
+    let mut read_all = |deliver: &mut dyn FnMut(&mut IntBuffer) -> Result<()>| {
+        let mut reader = TrimmedReader::new(decoder, &trim)?;
+        let mut block = IntBuffer::new(spec, BLOCK_FRAMES);
+        let mut frames = 0;
+        while reader.read_int(&mut block)? > 0 {
+            tracker.check()?;
+            frames += block.frames() as u64;
+            tracker.advance(Stage::Analyse, block.frames(), spec.rate_hz);
+            deliver(&mut block)?;
+        }
+        Ok(frames)
+    };
+    let mut floats = Buffer::new(spec, 0);
+    let mut take = |block: &mut IntBuffer| {
+        for encoder in &mut encoders {
+            encoder.write_int(block)?;
+        }
+        if let Some(meter) = &mut meter {
+            input_hash.update(block);
+            floats.reserve(spec, block.frames());
+            floats.copy_from_int(block);
+            meter.push(&floats);
+        }
+        Ok(())
+    };
+    let frames = if trivial {
+        read_all(&mut take)?
+    } else {
+        two_stages::<i32, _, _>(
+            |send| read_all(&mut |block| send.send_away(block)),
+            |receive| {
+                receive.drain(&mut |block| {
+                    tracker.check()?;
+                    take(block)
+                })
+            },
+        )?
+        .0
+    };
     let before = meter.map(|m| m.summary());
     let hash = input_hash.finish();
     let mut finished = Vec::new();
@@ -268,6 +279,16 @@ fn run_copy(decoder: &mut dyn Decoder, context: &LaneContext<'_>) -> Result<Copi
     }
     let analysed = Analysed { filtered: None::<Loudness>, before, frames };
     Ok(Copied { analysed, finished, hash })
+}
+
+/// True for samples that only have to be put in order.
+fn is_pcm(codec: Codec) -> bool {
+    matches!(codec, Codec::Pcm | Codec::PcmFloat | Codec::ALaw | Codec::MuLaw)
+}
+
+fn writes_pcm(output: &JobOutput) -> bool {
+    use FormatSettings::{Aiff, Caf, W64, Wav};
+    matches!(output.negotiated.settings, Wav(_) | W64(_) | Aiff(_) | Caf(_))
 }
 
 /// Decodes what was written and compares its samples by hash. A float WAV holds up to 24 bits exactly.
@@ -306,15 +327,13 @@ fn holds_exactly(lane: &Lane<'_>, hash: &str, tracker: &Tracker<'_>) -> Result<b
 #[derive(Default)]
 struct PcmHash {
     hasher: blake3::Hasher,
-    interleaved: Vec<i32>,
     bytes: Vec<u8>,
 }
 
 impl PcmHash {
     fn update(&mut self, block: &IntBuffer) {
-        block.interleave_into(&mut self.interleaved);
-        self.bytes.clear();
-        self.bytes.extend(self.interleaved.iter().flat_map(|s| s.to_le_bytes()));
+        let planes: Vec<&[i32]> = block.channels().collect();
+        pack_ints(&mut self.bytes, &planes, PcmSample::S32, false, 0);
         self.hasher.update(&self.bytes);
     }
 

@@ -6,8 +6,9 @@ use crate::audio::{Buffer, IntBuffer};
 use crate::error::Result;
 use crate::formats::{Damage, StreamInfo};
 
-/// Frames that a packet should hold at least. Fits the level-2 cache with its bytes for stereo.
-const PACKET_FRAMES: usize = 4096;
+/// Frames that a packet should hold at least. Fits the level-2 cache with its bytes for stereo; as large as the blocks that
+/// jobs read, so that a packet is handed on without a copy.
+const PACKET_FRAMES: usize = 8192;
 /// Bytes that a packet holds at most, whatever the number of channels.
 const PACKET_BYTES: usize = 1 << 20;
 

@@ -192,7 +192,9 @@ impl<R: PacketReader> Decoder for StreamDecoder<R> {
             if n == 0 {
                 break;
             }
-            match &self.packet {
+            let fresh = block.is_empty() && self.packet_pos == 0;
+            match &mut self.packet {
+                Packet::Float(samples) if fresh && is_whole(samples, n, max_frames) => hand_over(samples, block),
                 Packet::Float(samples) => block.append(samples, self.packet_pos, n),
                 Packet::Int(samples) => append_as_float(block, samples, self.packet_pos, n),
             }
@@ -212,8 +214,11 @@ impl<R: PacketReader> Decoder for StreamDecoder<R> {
             if n == 0 {
                 break;
             }
-            if let Packet::Int(samples) = &self.packet {
-                block.append(samples, self.packet_pos, n);
+            let fresh = block.is_empty() && self.packet_pos == 0;
+            match &mut self.packet {
+                Packet::Int(samples) if fresh && is_whole(samples, n, max_frames) => hand_over(samples, block),
+                Packet::Int(samples) => block.append(samples, self.packet_pos, n),
+                Packet::Float(_) => return Err(Error::internal("an integer stream gave floats")),
             }
             self.advance(n);
         }
@@ -260,6 +265,20 @@ fn prepare<T: Copy + Default>(block: &mut Planar<T>, spec: Spec, frames: usize) 
     block.reserve(spec, frames);
 }
 
+/// True when `count` frames are all of a packet, and its storage takes all that the caller may want with them.
+fn is_whole<T: Copy + Default>(packet: &Planar<T>, count: usize, max_frames: usize) -> bool {
+    count == packet.frames() && packet.capacity_frames() >= max_frames
+}
+
+/// Gives a whole packet to the caller in exchange for the caller's empty block: no copy. The packet keeps its number of
+/// frames, which count as delivered; its samples are gone.
+fn hand_over<T: Copy + Default>(packet: &mut Planar<T>, block: &mut Planar<T>) {
+    let frames = packet.frames();
+    std::mem::swap(packet, block);
+    packet.reserve(block.spec(), frames);
+    packet.set_frames(frames);
+}
+
 fn append_as_float(block: &mut Buffer, ints: &IntBuffer, start: usize, count: usize) {
     let old = block.frames();
     block.grow(old + count);
@@ -271,13 +290,21 @@ fn append_as_float(block: &mut Buffer, ints: &IntBuffer, start: usize, count: us
     }
 }
 
+/// Exponent bits of an f32.
+const EXPONENT: u32 = 0x7F80_0000;
+
 /// Sets NaN and infinities to 0; returns how many there were.
 fn repair(samples: &mut Buffer) -> u64 {
     let mut repaired = 0;
     for channel in samples.channels_mut() {
-        for s in channel.iter_mut().filter(|s| !s.is_finite()) {
-            *s = 0.0;
-            repaired += 1;
+        for piece in channel.chunks_mut(1024) {
+            // A look that the compiler vectorises: the exponent is all ones in what is not finite.
+            if piece.iter().fold(false, |bad, s| bad | (s.to_bits() & EXPONENT == EXPONENT)) {
+                for s in piece.iter_mut().filter(|s| !s.is_finite()) {
+                    *s = 0.0;
+                    repaired += 1;
+                }
+            }
         }
     }
     repaired

@@ -36,6 +36,7 @@ pub use negotiate::negotiate;
 pub use settings::{AlacSettings, BitRate, FlacSettings, FormatSettings, LossySettings, PcmSample, PcmSettings};
 
 use self::pcm::PcmEncoder;
+pub(crate) use self::pcm::pack_ints;
 pub use crate::dsp::dither::Dither;
 
 use super::SampleFormat;

@@ -5,6 +5,9 @@ use std::io::{BufWriter, Seek, SeekFrom, Write};
 use super::Sink;
 use crate::error::{Error, Result};
 
+/// Bytes that are gathered before the sink sees them. Larger writes, such as the blocks of PCM, pass the buffer by.
+const BUFFER_BYTES: usize = 32 * 1024;
+
 /// A [`Sink`] behind a buffer. Positions count from where the sink stood when it was handed over.
 pub(crate) struct Out {
     inner: BufWriter<Box<dyn Sink>>,
@@ -16,7 +19,7 @@ impl Out {
     /// Starts at the sink's present position.
     pub fn new(mut sink: Box<dyn Sink>) -> Result<Self> {
         let base = sink.stream_position().map_err(io)?;
-        Ok(Self { inner: BufWriter::with_capacity(128 * 1024, sink), base, position: 0 })
+        Ok(Self { inner: BufWriter::with_capacity(BUFFER_BYTES, sink), base, position: 0 })
     }
 
     /// Bytes written so far.

@@ -84,10 +84,12 @@ impl<C: PcmContainer> Encoder for PcmEncoder<C> {
         check_spec(self.spec, block.spec())?;
         let channels = self.spec.channels();
         if self.sample == PcmSample::F32 {
-            prepare(&mut self.bytes, block.frames() * channels * 4);
-            for (c, samples) in block.channels().enumerate() {
-                let big = self.container.big_endian();
-                scatter(&mut self.bytes, samples, c, channels, |s| if big { s.to_be_bytes() } else { s.to_le_bytes() });
+            self.bytes.resize(block.frames() * channels * 4, 0);
+            let planes: Vec<&[f32]> = block.channels().collect();
+            if self.container.big_endian() {
+                interleave(&mut self.bytes, &planes, f32::to_be_bytes);
+            } else {
+                interleave(&mut self.bytes, &planes, f32::to_le_bytes);
             }
         } else {
             self.planes.iter_mut().for_each(Vec::clear);
@@ -106,7 +108,6 @@ impl<C: PcmContainer> Encoder for PcmEncoder<C> {
             floats.copy_from_int(block);
             return self.write(&floats);
         }
-        prepare(&mut self.bytes, 0);
         let planes: Vec<&[i32]> = block.channels().collect();
         debug_assert_eq!(planes.len(), channels);
         pack_ints(
@@ -137,11 +138,6 @@ impl<C: PcmContainer> Encoder for PcmEncoder<C> {
     }
 }
 
-fn prepare(bytes: &mut Vec<u8>, len: usize) {
-    bytes.clear();
-    bytes.resize(len, 0);
-}
-
 /// Refuses a block of another rate or layout than negotiated.
 pub(crate) fn check_spec(want: Spec, got: Spec) -> Result<()> {
     if want == got {
@@ -165,23 +161,36 @@ pub(crate) fn check_bits(block: &IntBuffer, bits: u8) -> Result<()> {
     if mask == 0 {
         return Ok(());
     }
-    let used = block.channels().flatten().fold(0_u32, |acc, s| acc | *s as u32);
+    let used = block.channels().fold(0, |acc, c| c.iter().fold(acc, |acc, s| acc | *s as u32));
     if used & mask == 0 {
         return Ok(());
     }
     Err(Error::unsupported("integer samples", format!("more than {bits} bits without dither")))
 }
 
-/// Puts the bytes of each sample of channel `c` at its place in the interleaved `bytes`.
-fn scatter<T: Copy, const N: usize>(
-    bytes: &mut [u8],
-    samples: &[T],
-    c: usize,
-    channels: usize,
-    to: impl Fn(T) -> [u8; N],
-) {
-    for (frame, s) in bytes.chunks_exact_mut(N * channels).zip(samples) {
-        frame[c * N..(c + 1) * N].copy_from_slice(&to(*s));
+/// Puts the bytes of all samples at their places in the interleaved `bytes`, which has their length. One tight loop each
+/// for mono and stereo, so that the compiler vectorises them.
+fn interleave<T: Copy, P: AsRef<[T]>, const N: usize>(bytes: &mut [u8], planes: &[P], to: impl Fn(T) -> [u8; N]) {
+    let (samples, _) = bytes.as_chunks_mut::<N>();
+    match planes {
+        [mono] => {
+            for (place, s) in samples.iter_mut().zip(mono.as_ref()) {
+                *place = to(*s);
+            }
+        }
+        [left, right] => {
+            let (frames, _) = samples.as_chunks_mut::<2>();
+            for ((frame, l), r) in frames.iter_mut().zip(left.as_ref()).zip(right.as_ref()) {
+                *frame = [to(*l), to(*r)];
+            }
+        }
+        _ => {
+            for (c, plane) in planes.iter().enumerate() {
+                for (place, s) in samples.iter_mut().skip(c).step_by(planes.len()).zip(plane.as_ref()) {
+                    *place = to(*s);
+                }
+            }
+        }
     }
 }
 
@@ -189,24 +198,20 @@ fn scatter<T: Copy, const N: usize>(
 pub(crate) fn pack_ints<P: AsRef<[i32]>>(bytes: &mut Vec<u8>, planes: &[P], sample: PcmSample, big: bool, shift: u32) {
     let frames = planes.first().map_or(0, |p| p.as_ref().len());
     let width = usize::from(sample.bits() / 8);
-    prepare(bytes, frames * width * planes.len());
-    let channels = planes.len();
-    for (c, plane) in planes.iter().enumerate() {
-        let plane = plane.as_ref();
-        match (sample, big) {
-            (PcmSample::S16, false) => scatter(bytes, plane, c, channels, |s| ((s >> shift) as i16).to_le_bytes()),
-            (PcmSample::S16, true) => scatter(bytes, plane, c, channels, |s| ((s >> shift) as i16).to_be_bytes()),
-            (PcmSample::S24, false) => scatter(bytes, plane, c, channels, |s| {
-                let b = (s >> shift).to_le_bytes();
-                [b[0], b[1], b[2]]
-            }),
-            (PcmSample::S24, true) => scatter(bytes, plane, c, channels, |s| {
-                let b = (s >> shift).to_be_bytes();
-                [b[1], b[2], b[3]]
-            }),
-            (_, false) => scatter(bytes, plane, c, channels, |s| (s >> shift).to_le_bytes()),
-            (_, true) => scatter(bytes, plane, c, channels, |s| (s >> shift).to_be_bytes()),
-        }
+    bytes.resize(frames * width * planes.len(), 0);
+    match (sample, big) {
+        (PcmSample::S16, false) => interleave(bytes, planes, |s: i32| ((s >> shift) as i16).to_le_bytes()),
+        (PcmSample::S16, true) => interleave(bytes, planes, |s: i32| ((s >> shift) as i16).to_be_bytes()),
+        (PcmSample::S24, false) => interleave(bytes, planes, |s: i32| {
+            let b = (s >> shift).to_le_bytes();
+            [b[0], b[1], b[2]]
+        }),
+        (PcmSample::S24, true) => interleave(bytes, planes, |s: i32| {
+            let b = (s >> shift).to_be_bytes();
+            [b[1], b[2], b[3]]
+        }),
+        (_, false) => interleave(bytes, planes, |s: i32| (s >> shift).to_le_bytes()),
+        (_, true) => interleave(bytes, planes, |s: i32| (s >> shift).to_be_bytes()),
     }
 }
 
