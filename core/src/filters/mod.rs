@@ -4,23 +4,28 @@
 //! [`FileChain`] for files; [`registry`] lists them all.
 
 pub mod allpass;
+mod band_split;
 pub mod bandpass;
 #[cfg(test)]
 mod battery;
 pub mod cells;
 pub mod chain;
 pub mod channel_mix;
+pub mod clipper;
 pub mod compressor;
 pub mod dc_blocker;
 pub mod de_esser;
 pub mod delay;
 pub mod denoise_rnn;
 pub mod denoise_spectral;
+mod detector;
+pub mod ducker;
 pub mod expander;
 pub mod fade;
 pub mod fifo;
 pub mod file_chain;
 pub mod gain;
+mod gain_computer;
 pub mod gate;
 pub mod high_shelf;
 pub mod highpass;
@@ -29,6 +34,7 @@ pub mod limiter;
 pub mod low_shelf;
 pub mod lowpass;
 pub mod math;
+pub mod multiband_compressor;
 pub mod notch;
 pub mod params;
 pub mod peak_eq;
@@ -39,6 +45,8 @@ pub mod spec;
 pub mod stereo;
 mod text;
 pub mod tilt_eq;
+pub mod transient_shaper;
+mod trigger;
 pub mod trim_silence;
 
 pub use chain::Chain;

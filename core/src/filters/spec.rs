@@ -141,6 +141,10 @@ filter_specs! {
     Expander(expander::ExpanderParams) => expander::Expander::new;
     DeEsser(de_esser::DeEsserParams) => de_esser::DeEsser::new;
     Leveler(leveler::LevelerParams) => leveler::Leveler::new;
+    MultibandCompressor(multiband_compressor::MultibandCompressorParams) => multiband_compressor::MultibandCompressor::new;
+    TransientShaper(transient_shaper::TransientShaperParams) => transient_shaper::TransientShaper::new;
+    Ducker(ducker::DuckerParams) => ducker::Ducker::new;
+    Clipper(clipper::ClipperParams) => clipper::Clipper::new;
     DenoiseSpectral(denoise_spectral::DenoiseSpectralParams) => denoise_spectral::DenoiseSpectral::new;
     DenoiseRnn(denoise_rnn::DenoiseRnnParams) => denoise_rnn::DenoiseRnn::new;
     Stereo(stereo::StereoParams) => stereo::Stereo::new;
