@@ -389,7 +389,7 @@ mod tests {
         for detector in [Detector::Rms, Detector::Peak] {
             for (attack_ms, release_ms) in [(0.05, 80.0), (10.0, 150.0), (200.0, 5.0)] {
                 let params = CompressorParams { detector, attack_ms, release_ms, ..Default::default() };
-                let y = run(&params, &[x.clone()], None);
+                let y = run(&params, std::slice::from_ref(&x), None);
                 let c = |ms: f64| (-1.0 / (ms * 48.0)).exp();
                 let (mut square, mut reduction_db) = (0.0f64, 0.0f64);
                 for (n, (x, y)) in x.iter().zip(&y[0]).enumerate() {

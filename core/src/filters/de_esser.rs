@@ -333,7 +333,7 @@ mod tests {
             if let Some(range_db) = range_db {
                 assert!(f.set_parameter(3, range_db));
             }
-            let mut block = Buffer::from_channels(spec, &[x.clone()]);
+            let mut block = Buffer::from_channels(spec, std::slice::from_ref(&x));
             f.process_keyed(&mut block, &Buffer::from_channels(spec, &[key]));
             20.0 * (rms(&block.channel(0)[60_000..]) / rms(&x[60_000..])).log10()
         };

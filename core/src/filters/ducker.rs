@@ -229,9 +229,8 @@ mod tests {
         f.process(&mut block);
         // A constant gain once it is down (20 attack times): what remains is one rounding of the product, 6e-8.
         let gain = f64::from(block.channel(1)[95_999] / sine[95_999]);
-        for n in 60_000..frames {
-            let want = gain * f64::from(sine[n]);
-            assert!((f64::from(block.channel(1)[n]) - want).abs() < 2e-7, "{n}");
+        for (n, (y, x)) in block.channel(1).iter().zip(&sine).enumerate().skip(60_000) {
+            assert!((f64::from(*y) - gain * f64::from(*x)).abs() < 2e-7, "{n}");
         }
         assert_eq!(DuckerParams::parameters()[LOOKAHEAD].name, "lookahead_ms");
         assert!(!f.set_parameter(LOOKAHEAD, 3.0) && f.set_parameter(2, 6.0));

@@ -211,7 +211,7 @@ mod tests {
             let mut f = Gate::new(&GateParams { sidechain_highpass_hz: cutoff_hz, ..params.clone() });
             f.prepare(spec, 48_000).unwrap();
             let mut block = Buffer::from_channels(spec, &[vec![0.001; 48_000]]);
-            f.process_keyed(&mut block, &Buffer::from_channels(spec, &[rumble.clone()]));
+            f.process_keyed(&mut block, &Buffer::from_channels(spec, std::slice::from_ref(&rumble)));
             block.channel(0)[47_999] / 0.001
         };
         // (20 / 500)^2 of -20 dBFS is -76 dBFS: under the threshold of -50.

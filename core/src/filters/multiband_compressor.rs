@@ -316,7 +316,7 @@ mod tests {
             let mut f = MultibandCompressor::new(&p);
             f.prepare(spec, 96_000).unwrap();
             let x = tone(hz, 0.001);
-            let mut block = Buffer::from_channels(spec, &[x.clone()]);
+            let mut block = Buffer::from_channels(spec, std::slice::from_ref(&x));
             f.process_keyed(&mut block, &Buffer::from_channels(spec, &[tone(40.0, 1.0)]));
             rms_db(&block.channel(0)[72_000..]) - rms_db(&x[72_000..])
         };

@@ -206,7 +206,7 @@ mod tests {
         let params = TransientShaperParams { attack_percent: 0.0, sustain_percent: -100.0, ..Default::default() };
         let got = gain_db(&params, &decay);
         // The tails lag behind a decay exp(-a t): an envelope of fall time T stands at 1 / (1 - a T) of it, a = 2.303 / s.
-        let lag = |s: f64| -20.0 * (1.0f64 - 2.302_585 * s).log10();
+        let lag = |s: f64| -20.0 * (1.0 - std::f64::consts::LN_10 * s).log10();
         let want_db = -(lag(0.3) - lag(0.03));
         // Settled to exp(-t (1/0.3 - 2.3)) of the 0.3 s envelope: 0.13 of it after 2 s.
         let end_db = got[95_999];
