@@ -38,11 +38,16 @@ impl Sense {
         self.work = vec![[0.0; CELL_FRAMES]; channels];
     }
 
-    /// Sets the high-pass (Butterworth, 12 dB per octave); 0 Hz is none. Held under 0.45 of the rate.
+    /// Sets the high-pass (Butterworth, 12 dB per octave); 0 Hz is none. Held under 0.45 of the rate. Real-time safe.
     pub fn set_highpass(&mut self, cutoff_hz: f64, rate_hz: f64) {
-        let design = Coefficients::highpass(rate_hz, cutoff_hz.min(0.45 * rate_hz), std::f64::consts::FRAC_1_SQRT_2);
         self.filtered = false;
-        if let (true, Ok(design), [section]) = (cutoff_hz > 0.0, design, self.band.sections_mut()) {
+        if cutoff_hz <= 0.0 {
+            return;
+        }
+        // Within what a design accepts: an error would allocate.
+        let held_hz = cutoff_hz.clamp(1e-4 * rate_hz, 0.45 * rate_hz);
+        let design = Coefficients::highpass(rate_hz, held_hz, std::f64::consts::FRAC_1_SQRT_2);
+        if let (Ok(design), [section]) = (design, self.band.sections_mut()) {
             *section = design;
             self.filtered = true;
         }
