@@ -91,7 +91,7 @@ fn threads_and_spool_size_do_not_change_a_byte() {
     let dir = tempfile::tempdir().unwrap();
     let input = dir.path().join("in.wav");
     write_wav(&input, 44_100, &Signal::speech(44_100, 1, 12.0));
-    let mut seen: Vec<Vec<String>> = Vec::new();
+    let mut seen: Vec<Vec<Option<String>>> = Vec::new();
     for (threads, spool) in [(1, 32 << 20), (2, 32 << 20), (3, 100_000)] {
         let out = tempfile::tempdir().unwrap();
         let outputs = FORMATS.iter().map(|f| output(out.path(), f)).collect();

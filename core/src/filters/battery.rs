@@ -18,6 +18,8 @@ fn active(name: &str) -> FilterSpec {
         "gate" => "gate:threshold_dbfs=-20",
         "expander" => "expander:threshold_dbfs=-15",
         "de_esser" => "de_esser:threshold_db=-30",
+        "ducker" => "ducker:key_channel=1",
+        "clipper" => "clipper:drive_db=12",
         "stereo" => "stereo:balance_percent=20,width_percent=150",
         "resample" => "resample:rate_hz=32000",
         "fade" => "fade:in_ms=30,out_ms=70",

@@ -1,10 +1,11 @@
 //! Noise gate with hysteresis, hold and a limited range.
 
 use super::cells::{CELL_FRAMES, Cells};
-use super::compressor::detect;
 use super::delay::Delay;
-use super::math::{DB_PER_OCTAVE, exp2, smoothing};
-use super::params::filter_params;
+use super::detector::{Sense, apply};
+use super::gain_computer::gains;
+use super::params::{FilterParams, filter_params};
+use super::trigger::{Trigger, TriggerSettings, peaks};
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
 use crate::error::Result;
@@ -26,85 +27,103 @@ filter_params! {
         release_ms: f64 = 150.0, 1.0 to 5000.0 "ms";
         /// How much earlier the gate opens than the sound comes; adds as much latency.
         lookahead_ms: f64 = 2.0, 0.0 to 50.0 "ms";
+        /// High-pass in front of the detector (12 dB per octave), so that rumble does not open the gate; 0 is none.
+        sidechain_highpass_hz: f64 = 0.0, 0.0 to 2000.0 "Hz";
     }
 }
+
+/// Place of `lookahead_ms`, which decides the latency.
+const LOOKAHEAD: usize = 6;
 
 /// See [`GateParams`]. All channels share one gain. Latency is the look-ahead.
 #[derive(Debug)]
 pub struct Gate {
     params: GateParams,
+    rate_hz: f64,
+    lookahead_frames: usize,
+    sense: Sense,
     delays: Vec<Delay>,
     cells: Cells,
-    attack: f64,
-    release: f64,
-    hold_frames: u32,
-    /// Frames until the gate closes; 0 when it is closed.
-    open_for: u32,
-    /// Reduction in octaves (6.02 dB).
-    reduction: f64,
+    settings: TriggerSettings,
+    trigger: Trigger,
 }
 
 impl Gate {
     /// A gate of `params`, closed.
     pub fn new(params: &GateParams) -> Self {
-        let reduction = params.range_db / f64::from(DB_PER_OCTAVE);
-        let params = params.clone();
-        let (delays, cells) = (Vec::new(), Cells::default());
-        Self { params, delays, cells, attack: 0.0, release: 0.0, hold_frames: 1, open_for: 0, reduction }
+        Self {
+            params: params.clone(),
+            rate_hz: 48_000.0,
+            lookahead_frames: 0,
+            sense: Sense::new(),
+            delays: Vec::new(),
+            cells: Cells::default(),
+            settings: TriggerSettings::default(),
+            trigger: Trigger::default(),
+        }
+    }
+
+    fn update(&mut self) {
+        let p = &self.params;
+        self.settings = TriggerSettings::new(
+            self.rate_hz,
+            p.threshold_dbfs,
+            p.hysteresis_db,
+            p.hold_ms,
+            self.lookahead_frames,
+            [0.0, p.range_db],
+            [p.attack_ms, p.release_ms],
+        );
+        self.sense.set_highpass(p.sidechain_highpass_hz, self.rate_hz);
+    }
+
+    fn run(&mut self, block: &mut Buffer, key: Option<&Buffer>) {
+        let mut level = [0.0f32; CELL_FRAMES];
+        let (sense, delays, trigger, settings) = (&mut self.sense, &mut self.delays, &mut self.trigger, &self.settings);
+        let frames = key.map_or(block.frames(), |k| k.frames().min(block.frames()));
+        self.cells.for_each(frames, |piece, _| {
+            let level = &mut level[..piece.len()];
+            peaks(sense, key.unwrap_or(&*block), piece.clone(), None, level);
+            trigger.run(settings, level);
+            gains(level, 0.0, 1.0);
+            for (samples, delay) in block.channels_mut().zip(delays.iter_mut()) {
+                apply(&mut samples[piece.clone()], delay, level);
+            }
+        });
     }
 }
 
 impl Filter for Gate {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
-        let (rate_hz, p) = (f64::from(spec.rate_hz), &self.params);
-        let lookahead_frames = (p.lookahead_ms * rate_hz / 1000.0).round() as usize;
-        self.attack = smoothing(p.attack_ms, rate_hz);
-        self.release = smoothing(p.release_ms, rate_hz);
-        // The look-ahead is part of the hold: the sound that kept the gate open is still to come.
-        self.hold_frames = (p.hold_ms * rate_hz / 1000.0).round() as u32 + lookahead_frames as u32 + 1;
-        self.delays = vec![Delay::new(lookahead_frames); spec.channels()];
+        self.rate_hz = f64::from(spec.rate_hz);
+        self.lookahead_frames = (self.params.lookahead_ms * self.rate_hz / 1000.0).round() as usize;
+        self.delays = vec![Delay::new(self.lookahead_frames); spec.channels()];
+        self.sense.prepare(spec.channels());
+        self.update();
         self.reset();
-        Ok(Prepared { spec, max_frames, latency_frames: lookahead_frames, tail_frames: 0 })
+        Ok(Prepared { spec, max_frames, latency_frames: self.lookahead_frames, tail_frames: 0 })
     }
 
     fn process(&mut self, block: &mut Buffer) {
-        let open = 10f32.powf(self.params.threshold_dbfs as f32 / 20.0);
-        let close = 10f32.powf((self.params.threshold_dbfs - self.params.hysteresis_db) as f32 / 20.0);
-        let closed = self.params.range_db / f64::from(DB_PER_OCTAVE);
-        let (attack, release, hold_frames) = (self.attack, self.release, self.hold_frames);
-        let (mut open_for, mut y) = (self.open_for, self.reduction);
-        let mut level = [0.0f32; CELL_FRAMES];
-        let delays = &mut self.delays;
-        self.cells.for_each(block.frames(), |piece, _| {
-            let level = &mut level[..piece.len()];
-            detect(block.channels().map(|s| &s[piece.clone()]), false, level);
-            for l in level.iter_mut() {
-                let bar = if open_for > 0 { close } else { open };
-                open_for = if *l >= bar { hold_frames } else { open_for.saturating_sub(1) };
-                let (target, c) = if open_for > 0 { (0.0, attack) } else { (closed, release) };
-                y = target + c * (y - target);
-                // Open is exactly open; this also ends the decay before denormal numbers.
-                y = if y > 1e-6 { y } else { 0.0 };
-                *l = y as f32;
-            }
-            for l in level.iter_mut() {
-                *l = exp2(-*l);
-            }
-            for (samples, delay) in block.channels_mut().zip(delays.iter_mut()) {
-                let samples = &mut samples[piece.clone()];
-                delay.process(samples);
-                for (x, gain) in samples.iter_mut().zip(level.iter()) {
-                    *x *= *gain;
-                }
-            }
-        });
-        (self.open_for, self.reduction) = (open_for, y);
+        self.run(block, None);
+    }
+
+    fn process_keyed(&mut self, block: &mut Buffer, key: &Buffer) {
+        self.run(block, Some(key));
+    }
+
+    fn set_parameter(&mut self, index: usize, value: f64) -> bool {
+        let set = index != LOOKAHEAD && self.params.set_number(index, value);
+        if set {
+            self.update();
+        }
+        set
     }
 
     fn reset(&mut self) {
-        self.open_for = 0;
-        self.reduction = self.params.range_db / f64::from(DB_PER_OCTAVE);
+        self.trigger = Trigger::new(&self.settings);
         self.delays.iter_mut().for_each(Delay::reset);
+        self.sense.reset();
         self.cells.reset();
     }
 }
@@ -159,5 +178,63 @@ mod tests {
         let (y, latency) = run(&params, x);
         // 2 ms are ten time constants of 0.2 ms: 40 dB times e^-10 is 0.002 dB.
         assert!((y[48_000 + latency] / 0.5 - 1.0).abs() < 0.001);
+    }
+
+    #[test]
+    fn attack_and_release_cover_63_percent_in_their_times() {
+        let params = GateParams {
+            threshold_dbfs: -40.0,
+            range_db: 20.0,
+            attack_ms: 10.0,
+            hold_ms: 50.0,
+            release_ms: 100.0,
+            lookahead_ms: 0.0,
+            ..Default::default()
+        };
+        let mut x = vec![level(-30.0); 48_000];
+        x.extend(vec![level(-60.0); 48_000]);
+        let (y, _) = run(&params, x);
+        // 20 dB times 1/e, 10 ms after the start; one frame is 0.02 dB.
+        assert!((20.0 * y[479].log10() + 30.0 + 7.36).abs() < 0.03, "{}", 20.0 * y[479].log10());
+        // Hold, then 20 dB times 1 - 1/e after 100 ms.
+        let got_db = 20.0 * y[48_000 + 2_400 + 4_800].log10() + 60.0;
+        assert!((got_db + 12.64).abs() < 0.03, "{got_db}");
+    }
+
+    #[test]
+    fn the_key_opens_and_rumble_does_not_if_it_is_left_out() {
+        let params = GateParams { lookahead_ms: 0.0, ..Default::default() };
+        let spec = Spec::new(48_000, ChannelLayout::MONO);
+        let rumble: Vec<f32> =
+            (0..48_000).map(|n| 0.1 * (std::f32::consts::TAU * 20.0 * n as f32 / 48_000.0).sin()).collect();
+        let gain = |cutoff_hz| {
+            let mut f = Gate::new(&GateParams { sidechain_highpass_hz: cutoff_hz, ..params.clone() });
+            f.prepare(spec, 48_000).unwrap();
+            let mut block = Buffer::from_channels(spec, &[vec![0.001; 48_000]]);
+            f.process_keyed(&mut block, &Buffer::from_channels(spec, std::slice::from_ref(&rumble)));
+            block.channel(0)[47_999] / 0.001
+        };
+        // (20 / 500)^2 of -20 dBFS is -76 dBFS: under the threshold of -50.
+        assert!((gain(0.0), gain(500.0)).0 == 1.0 && (gain(500.0) - 0.01).abs() < 1e-5);
+    }
+
+    #[test]
+    fn live_parameters_take_effect_and_latency_does_not_change() {
+        assert_eq!(GateParams::parameters()[LOOKAHEAD].name, "lookahead_ms");
+        let spec = Spec::new(48_000, ChannelLayout::MONO);
+        let mut f = Gate::new(&GateParams::default());
+        f.prepare(spec, 48_000).unwrap();
+        assert!(!f.set_parameter(LOOKAHEAD, 9.0) && f.set_parameter(0, -80.0));
+        let mut block = Buffer::from_channels(spec, &[vec![level(-70.0); 48_000]]);
+        f.process(&mut block);
+        assert_eq!(block.channel(0)[40_000], level(-70.0));
+    }
+
+    #[test]
+    fn an_open_gate_does_not_distort_and_a_closed_one_hardly() {
+        let thd = |db| crate::filters::detector::tests::thd_n_db(&mut Gate::new(&GateParams::default()), db);
+        println!("gate THD+N open {:.1} dB, closed {:.1} dB", thd(-20.0), thd(-60.0));
+        // Both are a constant gain: what remains is the rounding of the f32 sine (-150 dB of its peak).
+        assert!(thd(-20.0) < -140.0 && thd(-60.0) < -140.0);
     }
 }

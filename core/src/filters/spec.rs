@@ -323,5 +323,9 @@ filter_specs! {
     Saturation(saturation::SaturationParams) => saturation::Saturation::new;
     Exciter(exciter::ExciterParams) => exciter::Exciter::new;
     Convolution(convolution::ConvolutionParams) => convolution::Convolution::new;
+    MultibandCompressor(multiband_compressor::MultibandCompressorParams) => multiband_compressor::MultibandCompressor::new;
+    TransientShaper(transient_shaper::TransientShaperParams) => transient_shaper::TransientShaper::new;
+    Ducker(ducker::DuckerParams) => ducker::Ducker::new;
+    Clipper(clipper::ClipperParams) => clipper::Clipper::new;
     }
 }
