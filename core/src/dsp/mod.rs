@@ -1,6 +1,10 @@
 //! Building blocks of the filters and meters.
 
 pub mod biquad;
+pub mod block_fir;
 pub mod dither;
+pub mod fir;
+pub mod iir;
 pub mod kernels;
 pub mod resampler;
+pub mod tail;
