@@ -50,9 +50,7 @@ pub fn minimum_phase(gain_db: impl Fn(f64) -> f64, taps: usize, rate_hz: f64) ->
         .collect();
     let mut cepstrum = inverse(&mut spectrum, grid)?;
     // What lies before 0 (the upper half) is folded to after 0.
-    for n in 1..grid / 2 {
-        cepstrum[n] *= 2.0;
-    }
+    cepstrum[1..grid / 2].iter_mut().for_each(|c| *c *= 2.0);
     cepstrum[grid / 2 + 1..].fill(0.0);
     RealFftPlanner::<f64>::new().plan_fft_forward(grid).process(&mut cepstrum, &mut spectrum).map_err(failed)?;
     for z in &mut spectrum {

@@ -215,7 +215,10 @@ impl DynamicEq {
     /// From gains in octaves to coefficients (Simper 2013, "bell", "low shelf" and "high shelf").
     fn coefficients(&mut self, gains: &[f32]) {
         let (g, k, c) = (self.warped, 1.0 / self.params.q, &mut self.course);
-        for (n, octaves) in gains.iter().enumerate() {
+        // At rest, which is most of the time, one calculation serves the piece.
+        let still = gains.iter().all(|g| *g == gains[0]);
+        let count = if still { 1 } else { gains.len() };
+        for (n, octaves) in gains.iter().enumerate().take(count) {
             // A is the square root of the gain.
             let a = f64::from(exp2(0.5 * octaves));
             let square = f64::from(exp2(*octaves));
@@ -232,6 +235,12 @@ impl DynamicEq {
             let a1 = 1.0 / (1.0 + g * (g + k));
             (c.a1[n], c.a2[n], c.a3[n]) = (a1, g * a1, g * g * a1);
             (c.m0[n], c.m1[n], c.m2[n]) = (m0, m1, m2);
+        }
+        if still {
+            for row in [&mut c.a1, &mut c.a2, &mut c.a3, &mut c.m0, &mut c.m1, &mut c.m2] {
+                let first = row[0];
+                row[..gains.len()].fill(first);
+            }
         }
     }
 

@@ -5,7 +5,8 @@
 //! at all centres) so that the cascade has exactly the gain of each slider at its centre; compare V. Valimaki, J. Liski,
 //! "Accurate Cascade Graphic Equalizer", IEEE SPL 24(2), 2017, who solve the linearised problem. The width of the bells,
 //! 1.4 bands between the points of half the dB, was chosen by experiment: with all sliders at 12 dB the response between
-//! them stays within 0.8 dB of it, and it runs between the sliders without humps for alternating settings.
+//! them stays within 0.8 dB of it, and it runs between the sliders without humps for alternating settings. Beyond the outer
+//! sliders it returns to 0 dB.
 
 use super::params::{ParamKind, ParamValue, filter_choice, filter_params};
 use super::sections::Sections;

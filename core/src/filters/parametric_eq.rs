@@ -35,15 +35,15 @@ pub struct EqBand {
     /// Gain of a peak or shelf. -40 to 40 dB, default 0.
     #[schemars(range(min = -40.0, max = 40.0))]
     pub gain_db: f64,
-    /// Quality: centre divided by bandwidth; for shelves and passes 0.7071 is the steepest without overshoot. 0.05 to 50,
-    /// default 0.7071.
+    /// Quality: centre divided by bandwidth; for shelves and passes 0.71 is the steepest without overshoot. 0.05 to 50,
+    /// default 0.71.
     #[schemars(range(min = 0.05, max = 50.0))]
     pub q: f64,
 }
 
 impl Default for EqBand {
     fn default() -> Self {
-        Self { kind: EqBandKind::Peak, frequency_hz: 1000.0, gain_db: 0.0, q: 0.7071 }
+        Self { kind: EqBandKind::Peak, frequency_hz: 1000.0, gain_db: 0.0, q: 0.71 }
     }
 }
 
@@ -142,7 +142,7 @@ mod tests {
         let parse = |text: &str| FilterSpec::parse(text);
         let good = r#"{"type":"parametric_eq","bands":[{"type":"low_shelf","freq_hz":90,"gain_db":-2}]}"#;
         let FilterSpec::ParametricEq(p) = parse(good).unwrap() else { panic!() };
-        assert_eq!((p.bands[0].kind, p.bands[0].frequency_hz, p.bands[0].q), (EqBandKind::LowShelf, 90.0, 0.7071));
+        assert_eq!((p.bands[0].kind, p.bands[0].frequency_hz, p.bands[0].q), (EqBandKind::LowShelf, 90.0, 0.71));
         let e = parse(r#"{"type":"parametric_eq","bands":[{},{"gain_db":60}]}"#).unwrap_err();
         assert_eq!(e.to_string(), "parametric_eq.bands[1].gain_db is 60 dB, allowed is -40 to 40 dB");
         assert!(parse(r#"{"type":"parametric_eq","bands":[{"gain":3}]}"#).is_err());

@@ -162,11 +162,11 @@ mod tests {
         for centre_percent in [0.0, 35.0, 100.0] {
             let y = run(&UpmixParams { centre_percent, surround_db: -60.0, ..Default::default() }, &x);
             for (side, x) in x.iter().enumerate() {
-                for n in 0..2_000 {
+                for (n, want) in x.iter().enumerate() {
                     // BS.775: Lo = L + 0.7071 C + 0.7071 Ls; no LFE.
                     let m = std::f32::consts::FRAC_1_SQRT_2;
                     let mixed = y.channel(side)[n] + m * y.channel(2)[n] + m * y.channel(4 + side)[n];
-                    assert!((mixed - x[n]).abs() < 3e-7, "{n}"); // a few f32 roundings of values below 1
+                    assert!((mixed - want).abs() < 3e-7, "{n}"); // a few f32 roundings of values below 1
                 }
             }
         }
