@@ -59,13 +59,7 @@ impl Quantizer {
     /// For `channels` channels at `rate_hz`, to integers of 2 to 32 `bits`.
     pub fn new(bits: u8, dither: Dither, channels: usize, rate_hz: u32) -> Self {
         let bits = bits.clamp(2, 32);
-        let lanes = (0..channels as u64)
-            .map(|c| Lane {
-                // Any odd multiplier spreads the seeds; the golden ratio's is the usual one.
-                state: (c + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
-                errors: [0.0; 5],
-            })
-            .collect();
+        let lanes = (0..channels as u64).map(Lane::new).collect();
         Self {
             bits,
             dither: if bits > MAX_DITHERED_BITS { Dither::None } else { dither },
@@ -74,6 +68,14 @@ impl Quantizer {
             active: false,
             clipped: 0,
         }
+    }
+
+    /// As new: the noise begins again. Real-time safe.
+    pub fn reset(&mut self) {
+        for (channel, lane) in self.lanes.iter_mut().enumerate() {
+            *lane = Lane::new(channel as u64);
+        }
+        (self.active, self.clipped) = (false, 0);
     }
 
     /// Samples beyond +/-1.0 that were clipped so far.
@@ -151,6 +153,11 @@ fn round(x: f64) -> f64 {
 }
 
 impl Lane {
+    fn new(channel: u64) -> Self {
+        // Any odd multiplier spreads the seeds; the golden ratio's is the usual one.
+        Self { state: (channel + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15), errors: [0.0; 5] }
+    }
+
     /// Triangular noise in LSB, -1 to 1.
     fn noise(&mut self) -> f64 {
         // Knuth's MMIX constants; the high half of the state is the random number.

@@ -291,6 +291,12 @@ filter_specs! {
     TiltEq(tilt_eq::TiltEqParams) => tilt_eq::build;
     Notch(notch::NotchParams) => notch::build;
     Allpass(allpass::AllpassParams) => allpass::build;
+    Butterworth(butterworth::ButterworthParams) => butterworth::build;
+    Chebyshev1(chebyshev1::Chebyshev1Params) => chebyshev1::build;
+    Chebyshev2(chebyshev2::Chebyshev2Params) => chebyshev2::build;
+    Bessel(bessel::BesselParams) => bessel::build;
+    ParametricEq(parametric_eq::ParametricEqParams) => parametric_eq::build;
+    GraphicEq(graphic_eq::GraphicEqParams) => graphic_eq::build;
     }
     others {
     Gain(gain::GainParams) => gain::Gain::new;
@@ -327,5 +333,25 @@ filter_specs! {
     TransientShaper(transient_shaper::TransientShaperParams) => transient_shaper::TransientShaper::new;
     Ducker(ducker::DuckerParams) => ducker::Ducker::new;
     Clipper(clipper::ClipperParams) => clipper::Clipper::new;
+    DynamicEq(dynamic_eq::DynamicEqParams) => dynamic_eq::DynamicEq::new;
+    FirEq(fir_eq::FirEqParams) => fir_eq::FirEq::new;
+    Crossover(crossover::CrossoverParams) => crossover::Crossover::new;
+    Pan(pan::PanParams) => pan::Pan::new;
+    Balance(balance::BalanceParams) => balance::Balance::new;
+    Width(width::WidthParams) => width::Width::new;
+    MidSideEncode(mid_side_encode::MidSideEncodeParams) => mid_side_encode::MidSideEncode::new;
+    MonoMaker(mono_maker::MonoMakerParams) => mono_maker::MonoMaker::new;
+    Upmix(upmix::UpmixParams) => upmix::Upmix::new;
+    Downmix(downmix::DownmixParams) => downmix::Downmix::new;
+    Crossfeed(crossfeed::CrossfeedParams) => crossfeed::Crossfeed::new;
+    Swap(swap::SwapParams) => swap::Swap::new;
+    Remap(remap::RemapParams) => remap::Remap::new;
+    PhaseInvert(phase_invert::PhaseInvertParams) => phase_invert::PhaseInvert::new;
+    StereoToMono(stereo_to_mono::StereoToMonoParams) => stereo_to_mono::StereoToMono::new;
+    NormalizePeak(normalize_peak::NormalizePeakParams) => normalize_peak::NormalizePeak::new;
+    NormalizeRms(normalize_rms::NormalizeRmsParams) => normalize_rms::NormalizeRms::new;
+    Loudness(loudness::LoudnessParams) => loudness::LoudnessFilter::new;
+    ReplaygainApply(replaygain_apply::ReplaygainApplyParams) => replaygain_apply::ReplaygainApply::new;
+    Dither(dither::DitherParams) => dither::DitherFilter::new;
     }
 }
