@@ -148,6 +148,11 @@ filter_specs! {
     Resample(resample::ResampleParams) => resample::Resample::new;
     Fade(fade::FadeParams) => fade::Fade::new;
     TrimSilence(trim_silence::TrimSilenceParams) => trim_silence::TrimSilence::new;
+    Trim(trim::TrimParams) => trim::Trim::new;
+    Pad(pad::PadParams) => pad::Pad::new;
+    Reverse(reverse::ReverseParams) => reverse::Reverse::new;
+    Loop(repeat::LoopParams) => repeat::Loop::new;
+    Speed(speed::SpeedParams) => speed::Speed::new;
     }
 }
 
