@@ -4,3 +4,4 @@ pub mod biquad;
 pub mod dither;
 pub mod kernels;
 pub mod resampler;
+pub mod stretch;

@@ -26,6 +26,10 @@ fn active(name: &str) -> FilterSpec {
         "trim" => "trim:start_s=0.02,end_s=5",
         "pad" => "pad:start_s=0.05,end_s=0.02",
         "speed" => "speed:factor=1.3",
+        "cut_silence" => "cut_silence:min_pause_ms=50,keep_ms=20,threshold_dbfs=-30",
+        "delay_align" => r#"{"type":"delay_align","delays_ms":[1.234,-2.5]}"#,
+        "pitch" => "pitch:semitones=3",
+        "tempo" => "tempo:factor=0.8",
         "loop" => "loop:count=2,crossfade_ms=20",
         other => other,
     };

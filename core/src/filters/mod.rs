@@ -12,9 +12,11 @@ pub mod chain;
 pub mod channel_mix;
 pub mod compressor;
 pub mod crossfade;
+pub mod cut_silence;
 pub mod dc_blocker;
 pub mod de_esser;
 pub mod delay;
+pub mod delay_align;
 pub mod denoise_rnn;
 pub mod denoise_spectral;
 pub mod expander;
@@ -27,6 +29,7 @@ pub mod gain;
 pub mod gate;
 pub mod high_shelf;
 pub mod highpass;
+pub mod join;
 pub mod leveler;
 pub mod limiter;
 pub mod low_shelf;
@@ -36,6 +39,7 @@ pub mod notch;
 pub mod pad;
 pub mod params;
 pub mod peak_eq;
+pub mod pitch;
 pub mod registry;
 pub mod repeat;
 pub mod resample;
@@ -45,6 +49,7 @@ pub mod spec;
 pub mod speed;
 pub mod stereo;
 pub mod tape;
+pub mod tempo;
 mod text;
 pub mod tilt_eq;
 pub mod trim;
@@ -73,6 +78,19 @@ pub struct Prepared {
     pub tail_frames: usize,
 }
 
+/// Something that a filter found in a file, or did to it, for the report.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+pub struct Finding {
+    /// Name of the filter.
+    pub filter: &'static str,
+    /// What it is, such as `cut`.
+    pub what: &'static str,
+    /// Where it begins, in seconds of the filter's input.
+    pub start_s: f64,
+    /// Where it ends, in seconds of the filter's input.
+    pub end_s: f64,
+}
+
 /// An audio processor with state.
 ///
 /// Any split of a stream into blocks gives the same output. After `reset` a filter behaves as new.
@@ -98,6 +116,11 @@ pub trait Filter: Send {
     /// What went wrong since the last call. Only filters for files that spool to disk have anything to tell.
     fn take_error(&mut self) -> Option<Error> {
         None
+    }
+
+    /// What was found since the last call, in order of time. Only some filters for files have anything to tell.
+    fn take_findings(&mut self) -> Vec<Finding> {
+        Vec::new()
     }
 
     /// As `process`, with the dynamics controlled by `key`, which has as many frames and the same rate. Filters without a

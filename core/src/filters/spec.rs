@@ -153,6 +153,10 @@ filter_specs! {
     Reverse(reverse::ReverseParams) => reverse::Reverse::new;
     Loop(repeat::LoopParams) => repeat::Loop::new;
     Speed(speed::SpeedParams) => speed::Speed::new;
+    Tempo(tempo::TempoParams) => tempo::Tempo::new;
+    Pitch(pitch::PitchParams) => pitch::Pitch::new;
+    CutSilence(cut_silence::CutSilenceParams) => cut_silence::CutSilence::new;
+    DelayAlign(delay_align::DelayAlignParams) => delay_align::DelayAlign::new;
     }
 }
 
