@@ -9,4 +9,5 @@ pub mod iir;
 pub mod kernels;
 pub mod oversample;
 pub mod resampler;
+pub mod stretch;
 pub mod tail;

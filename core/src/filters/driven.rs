@@ -5,7 +5,7 @@
 //! does not show in the output.
 
 use super::curve::{CONTROL_FRAMES, Curve, Track};
-use super::{Filter, Prepared};
+use super::{Filter, Finding, Prepared};
 use crate::audio::{Buffer, ChannelLayout, Spec};
 use crate::error::{Error, Result};
 
@@ -268,6 +268,10 @@ impl Filter for Driven {
 
     fn take_error(&mut self) -> Option<Error> {
         self.filter.take_error()
+    }
+
+    fn take_findings(&mut self) -> Vec<Finding> {
+        self.filter.take_findings()
     }
 
     fn set_parameter(&mut self, index: usize, value: f64) -> bool {

@@ -13,6 +13,8 @@ filter_choice! {
         Linear = "linear": "Straight: `t`.",
         EqualPower = "equal_power": "Quarter sine: `sin(pi t / 2)`; for cross-fades of unrelated sound.",
         Exponential = "exponential": "Straight in decibels over 60 dB, then down to silence.",
+        Logarithmic = "logarithmic": "Fast at the silent end: `log10(1 + 9 t)`.",
+        Quadratic = "quadratic": "Slow at the silent end: `t * t`.",
     }
 }
 
@@ -26,6 +28,8 @@ impl FadeShape {
             Self::EqualPower => (std::f64::consts::FRAC_PI_2 * t).sin(),
             // Shifted so that it begins at 0 instead of -60 dB.
             Self::Exponential => (10f64.powf(3.0 * (t - 1.0)) - 0.001) / 0.999,
+            Self::Logarithmic => (1.0 + 9.0 * t).log10(),
+            Self::Quadratic => t * t,
         }
     }
 }
@@ -152,6 +156,15 @@ mod tests {
     use super::*;
     use crate::audio::ChannelLayout;
 
+    const SHAPES: [FadeShape; 6] = [
+        FadeShape::SCurve,
+        FadeShape::Linear,
+        FadeShape::EqualPower,
+        FadeShape::Exponential,
+        FadeShape::Logarithmic,
+        FadeShape::Quadratic,
+    ];
+
     fn run(params: &FadeParams, frames: usize, block: usize) -> Vec<f32> {
         let spec = Spec::new(1_000, ChannelLayout::STEREO);
         let mut f = Fade::new(params);
@@ -177,7 +190,7 @@ mod tests {
 
     #[test]
     fn fades_both_ends_for_any_block_and_length() {
-        for shape in [FadeShape::SCurve, FadeShape::Linear, FadeShape::EqualPower, FadeShape::Exponential] {
+        for shape in SHAPES {
             let params = FadeParams { in_ms: 20.0, out_ms: 50.0, shape };
             for frames in [1usize, 30, 50, 51, 200] {
                 for block in [1, 7, 64, 300] {
@@ -195,7 +208,7 @@ mod tests {
 
     #[test]
     fn every_shape_runs_from_silence_to_full() {
-        for shape in [FadeShape::SCurve, FadeShape::Linear, FadeShape::EqualPower, FadeShape::Exponential] {
+        for shape in SHAPES {
             assert!(shape.gain(0.0).abs() < 1e-12 && (shape.gain(1.0) - 1.0).abs() < 1e-12);
             assert!((1..100).all(|n| shape.gain(n as f64 / 100.0) > shape.gain((n - 1) as f64 / 100.0)));
         }

@@ -4,7 +4,7 @@ use super::chain::check_stream;
 use super::driven::Driven;
 use super::finite::make_finite;
 use super::spec::build_all;
-use super::{Filter, FilterSpec};
+use super::{Filter, FilterSpec, Finding};
 use crate::audio::{Buffer, ChannelLayout, Spec};
 use crate::error::{Error, Result};
 
@@ -144,6 +144,11 @@ impl FileChain {
             }
         }
         Ok(())
+    }
+
+    /// What the filters found since the last call, filter by filter. Times are those of each filter's input.
+    pub fn take_findings(&mut self) -> Vec<Finding> {
+        self.stages.iter_mut().flat_map(|stage| stage.filter.take_findings()).collect()
     }
 
     /// Forgets all signal state: as after `prepare`.

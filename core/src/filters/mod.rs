@@ -27,12 +27,15 @@ pub mod clipper;
 pub mod compressor;
 pub mod control;
 pub mod convolution;
+pub mod crossfade;
 pub mod crossfeed;
 pub mod crossover;
 pub mod curve;
+pub mod cut_silence;
 pub mod dc_blocker;
 pub mod de_esser;
 pub mod delay;
+pub mod delay_align;
 pub mod denoise_rnn;
 pub mod denoise_spectral;
 mod detector;
@@ -47,6 +50,8 @@ pub mod expander;
 pub mod fade;
 pub mod fifo;
 pub mod file_chain;
+#[cfg(test)]
+mod file_testing;
 mod finite;
 pub mod fir_eq;
 pub mod flanger;
@@ -58,6 +63,7 @@ pub mod graphic_eq;
 pub mod high_shelf;
 pub mod highpass;
 pub mod iir_band;
+pub mod join;
 pub mod leveler;
 pub mod lfo;
 pub mod limiter;
@@ -74,6 +80,7 @@ mod normalize;
 pub mod normalize_peak;
 pub mod normalize_rms;
 pub mod notch;
+pub mod pad;
 pub mod pan;
 pub mod parallel;
 pub mod parametric_eq;
@@ -82,24 +89,31 @@ mod parse;
 pub mod peak_eq;
 pub mod phase_invert;
 pub mod phaser;
+pub mod pitch;
 pub mod registry;
 pub mod remap;
+pub mod repeat;
 pub mod replaygain_apply;
 pub mod resample;
 pub mod reverb;
+pub mod reverse;
 pub mod ring_mod;
 pub mod saturation;
 pub mod sections;
 pub mod sidechain;
 pub mod spec;
+pub mod speed;
 pub mod stereo;
 pub mod stereo_to_mono;
 pub mod swap;
+pub mod tape;
+pub mod tempo;
 mod text;
 pub mod tilt_eq;
 pub mod transient_shaper;
 pub mod tremolo;
 mod trigger;
+pub mod trim;
 pub mod trim_silence;
 pub mod upmix;
 pub mod vibrato;
@@ -130,6 +144,19 @@ pub struct Prepared {
     pub latency_frames: usize,
     /// Frames of sound that may follow the end of the input (reverb, echo); 0 for most.
     pub tail_frames: usize,
+}
+
+/// Something that a filter found in a file, or did to it, for the report.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+pub struct Finding {
+    /// Name of the filter.
+    pub filter: &'static str,
+    /// What it is, such as `cut`.
+    pub what: &'static str,
+    /// Where it begins, in seconds of the filter's input.
+    pub start_s: f64,
+    /// Where it ends, in seconds of the filter's input.
+    pub end_s: f64,
 }
 
 /// An audio processor with state.
@@ -186,6 +213,11 @@ pub trait Filter: Send {
     /// [`Error::OutOfRange`].
     fn check_parameter(&self, _index: usize, _value: f64) -> Result<()> {
         Ok(())
+    }
+
+    /// What was found since the last call, in order of time. Only some filters for files have anything to tell.
+    fn take_findings(&mut self) -> Vec<Finding> {
+        Vec::new()
     }
 
     /// Forgets all signal state. Parameters stay as they were set last.

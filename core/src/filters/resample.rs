@@ -15,6 +15,16 @@ filter_choice! {
     }
 }
 
+impl From<ResampleQuality> for Quality {
+    fn from(quality: ResampleQuality) -> Self {
+        match quality {
+            ResampleQuality::Fast => Self::Fast,
+            ResampleQuality::Good => Self::Good,
+            ResampleQuality::Best => Self::Best,
+        }
+    }
+}
+
 filter_params! {
     /// Converts to another sample rate.
     pub struct ResampleParams for "resample" in Level, realtime true {
@@ -45,11 +55,7 @@ impl Resample {
 
 impl Filter for Resample {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
-        let quality = match self.params.quality {
-            ResampleQuality::Fast => Quality::Fast,
-            ResampleQuality::Good => Quality::Good,
-            ResampleQuality::Best => Quality::Best,
-        };
+        let quality = self.params.quality.into();
         let mut resampler = Resampler::new(spec.rate_hz, self.params.rate_hz, spec.channels(), quality)?;
         let out = Spec::new(self.params.rate_hz, spec.layout);
         self.max_frames = resampler.max_output_frames(max_frames);

@@ -353,5 +353,14 @@ filter_specs! {
     Loudness(loudness::LoudnessParams) => loudness::LoudnessFilter::new;
     ReplaygainApply(replaygain_apply::ReplaygainApplyParams) => replaygain_apply::ReplaygainApply::new;
     Dither(dither::DitherParams) => dither::DitherFilter::new;
+    Trim(trim::TrimParams) => trim::Trim::new;
+    Pad(pad::PadParams) => pad::Pad::new;
+    Reverse(reverse::ReverseParams) => reverse::Reverse::new;
+    Loop(repeat::LoopParams) => repeat::Loop::new;
+    Speed(speed::SpeedParams) => speed::Speed::new;
+    Tempo(tempo::TempoParams) => tempo::Tempo::new;
+    Pitch(pitch::PitchParams) => pitch::Pitch::new;
+    CutSilence(cut_silence::CutSilenceParams) => cut_silence::CutSilence::new;
+    DelayAlign(delay_align::DelayAlignParams) => delay_align::DelayAlign::new;
     }
 }
