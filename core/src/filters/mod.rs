@@ -22,6 +22,7 @@ pub mod delay;
 pub mod denoise_rnn;
 pub mod denoise_spectral;
 mod driven;
+pub mod examples;
 pub mod expander;
 pub mod fade;
 pub mod fifo;
