@@ -298,6 +298,15 @@ impl Coefficients {
         10.0 * (re * re + im * im).log10()
     }
 
+    /// Frames in which the impulse response decays by 100 dB, from the radius of the slower pole; 0 without poles, and for
+    /// an unstable section, which has no such time.
+    pub fn decay_frames(&self) -> usize {
+        // Complex poles have the radius sqrt(a2); real ones are the roots of z^2 + a1 z + a2.
+        let root = self.a1 * self.a1 - 4.0 * self.a2;
+        let radius = if root < 0.0 { self.a2.sqrt() } else { 0.5 * (self.a1.abs() + root.sqrt()) };
+        if radius > 0.0 && radius < 1.0 { (1e-5f64.ln() / radius.ln()).ceil() as usize + 2 } else { 2 }
+    }
+
     /// True when both poles lie inside the unit circle and nothing is NaN.
     pub fn is_stable(&self) -> bool {
         let finite = [self.b0, self.b1, self.b2].iter().all(|c| c.is_finite());

@@ -173,7 +173,7 @@ impl Branch {
             }
             (at, channels) = (prepared.spec, channels.max(prepared.spec.channels()));
             self.latency_frames += prepared.latency_frames;
-            self.tail_frames = self.tail_frames.max(prepared.tail_frames);
+            self.tail_frames += prepared.tail_frames;
             let key_delays = delays(key_channels, prepared.latency_frames);
             stages.push(Stage { filter: built.filter, name: filter_name, key_delays });
         }

@@ -96,17 +96,19 @@ impl Chain {
         check_stream(spec, max_frames)?;
         let mut total = Prepared { spec, max_frames, latency_frames: 0, tail_frames: 0 };
         (self.max_channels, self.max_frames) = (spec.channels(), max_frames);
-        let mut latency_s = 0.0;
+        let (mut latency_s, mut tail_s) = (0.0, 0.0);
         for filter in &mut self.filters {
             let stage = filter.prepare(total.spec, total.max_frames)?;
             latency_s += stage.spec.seconds(stage.latency_frames as u64);
-            let tail_frames = total.tail_frames.max(stage.tail_frames);
-            total = Prepared { tail_frames, ..stage };
+            // What rings on goes through the filters that follow, and rings there.
+            tail_s += stage.spec.seconds(stage.tail_frames as u64);
+            total = stage;
             self.max_channels = self.max_channels.max(total.spec.channels());
             self.max_frames = self.max_frames.max(total.max_frames);
         }
         // Counted at the rate of the output; whole frames when no filter changes the rate.
         total.latency_frames = (latency_s * f64::from(total.spec.rate_hz)).round() as usize;
+        total.tail_frames = (tail_s * f64::from(total.spec.rate_hz)).round() as usize;
         self.prepared = Some(total);
         self.input = spec;
         self.finished = 0;

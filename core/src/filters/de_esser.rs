@@ -19,6 +19,7 @@ use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
 use crate::dsp::biquad::Coefficients;
 use crate::dsp::kernels;
+use crate::dsp::tail::tail_frames;
 use crate::error::Result;
 
 filter_params! {
@@ -240,7 +241,10 @@ impl Filter for DeEsser {
         self.low = vec![[0.0; CELL_FRAMES]; spec.channels()];
         self.update();
         self.reset();
-        Ok(Prepared { spec, max_frames, latency_frames: 0, tail_frames: 0 })
+        // The low-pass of the lowest frequency that a live value may bring rings longest.
+        let low = Coefficients::lowpass(self.rate_hz, 1_500.0, FRAC_1_SQRT_2).ok();
+        let tail_frames = low.map_or(0, |low| tail_frames(&[low]));
+        Ok(Prepared { spec, max_frames, latency_frames: 0, tail_frames })
     }
 
     fn process(&mut self, block: &mut Buffer) {

@@ -162,7 +162,9 @@ impl Filter for DenoiseRnn {
         self.ready = Buffer::new(spec, self.latency_frames + 4 * max_frames + spec.rate_hz as usize / 5);
         self.dry = vec![Delay::new(self.latency_frames); channels];
         self.reset();
-        Ok(Prepared { spec, max_frames, latency_frames: self.latency_frames, tail_frames: 0 })
+        // A window of 20 ms after the first, and the comb filter that adds what was up to 16 ms earlier.
+        let tail_frames = spec.rate_hz as usize / 20;
+        Ok(Prepared { spec, max_frames, latency_frames: self.latency_frames, tail_frames })
     }
 
     fn process(&mut self, block: &mut Buffer) {

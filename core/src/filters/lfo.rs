@@ -43,7 +43,7 @@ impl Lfo {
     /// Sets the frequency; the phase goes on from where it is. Real-time safe.
     pub fn set_frequency(&mut self, freq_hz: f64, rate_hz: f64) {
         self.phase += self.step * self.filled as f64;
-        self.step = freq_hz / rate_hz;
+        self.step = if rate_hz > 0.0 { freq_hz / rate_hz } else { 0.0 };
         self.phase -= self.step * self.filled as f64;
     }
 
@@ -85,9 +85,9 @@ impl Lfo {
         }
     }
 
-    /// Back to phase 0.
+    /// Back to phase 0 and frequency 0.
     pub fn reset(&mut self) {
-        (self.phase, self.filled) = (0.0, 0);
+        *self = Self::default();
     }
 }
 

@@ -45,6 +45,7 @@ mod driven;
 pub mod ducker;
 pub mod dynamic_eq;
 pub mod echo;
+pub mod examples;
 pub mod exciter;
 pub mod expander;
 pub mod fade;

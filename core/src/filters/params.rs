@@ -151,6 +151,8 @@ impl ParamValue for String {
 pub trait FilterParams: Default + Serialize + serde::de::DeserializeOwned + schemars::JsonSchema {
     /// Name of the filter in recipes.
     const NAME: &'static str;
+    /// Last part of the path of its module: the name of its file.
+    const MODULE: &'static str;
     /// What it is for.
     const CATEGORY: Category;
     /// Number of its parameters.
@@ -202,6 +204,16 @@ pub(super) fn check<T: ParamValue>(
     }
 }
 
+/// The last part of a path with `::`.
+pub(super) const fn last_part(path: &'static str) -> &'static str {
+    let bytes = path.as_bytes();
+    let mut start = bytes.len();
+    while start > 0 && bytes[start - 1] != b':' {
+        start -= 1;
+    }
+    path.split_at(start).1
+}
+
 /// Joins doc lines to a paragraph.
 pub(super) fn paragraph(lines: &[&str]) -> String {
     lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
@@ -240,6 +252,7 @@ macro_rules! filter_params {
 
         impl $crate::filters::params::FilterParams for $name {
             const NAME: &'static str = $id;
+            const MODULE: &'static str = $crate::filters::params::last_part(module_path!());
             const CATEGORY: $crate::filters::params::Category = $crate::filters::params::Category::$category;
             const COUNT: usize = [$(stringify!($field)),+].len();
             const REALTIME: bool = $realtime;

@@ -9,7 +9,7 @@ use super::lfo::{Lfo, LfoShape};
 use super::params::{FilterParams, filter_params};
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 filter_params! {
     /// Moves notches through the spectrum, by all-pass filters whose corner swings between two frequencies.
@@ -18,9 +18,9 @@ filter_params! {
         freq_hz: f64 = 0.5, 0.01 to 20.0 "Hz";
         /// All-pass filters in a row; two make a notch.
         stages: u32 = 6, 2 to 12 "";
-        /// Lower end of the swing.
+        /// One end of the swing.
         low_hz: f64 = 200.0, 20.0 to 20000.0 "Hz";
-        /// Upper end of the swing.
+        /// The other end of the swing.
         high_hz: f64 = 2000.0, 20.0 to 20000.0 "Hz";
         /// Share of the filtered sound that goes in again; sharpens the notches.
         feedback_percent: f64 = 30.0, -95.0 to 95.0 "%";
@@ -88,18 +88,11 @@ fn design(p: &PhaserParams, rate_hz: f64, lfo: &Lfo, channel: usize, corners: &m
 impl Filter for Phaser {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
         let p = &self.params;
-        if p.low_hz > p.high_hz {
-            return Err(Error::InvalidValue {
-                name: "phaser.low_hz".into(),
-                value: p.low_hz.to_string(),
-                allowed: format!("at most phaser.high_hz, which is {}", p.high_hz),
-            });
-        }
         self.rate_hz = f64::from(spec.rate_hz);
         self.rows = vec![Row::default(); spec.channels()];
         self.corners = vec![[0.0; CELL_FRAMES / STEP_FRAMES + 1]; spec.channels()];
         // An all-pass at the low corner rings for `rate / (pi f)` frames to 1/e, a dozen of them for -100 dB, per stage and pass.
-        let ring = 12.0 * self.rate_hz / (std::f64::consts::PI * p.low_hz) * f64::from(p.stages);
+        let ring = 12.0 * self.rate_hz / (std::f64::consts::PI * p.low_hz.min(p.high_hz)) * f64::from(p.stages);
         let tail_frames = (ring * passes(p.feedback_percent / 100.0)).ceil() as usize;
         self.reset();
         Ok(Prepared { spec, max_frames, latency_frames: 0, tail_frames })
@@ -148,7 +141,6 @@ impl Filter for Phaser {
     fn set_parameter(&mut self, index: usize, value: f64) -> bool {
         let set = self.params.set_number(index, value);
         if set {
-            self.params.high_hz = self.params.high_hz.max(self.params.low_hz);
             self.lfo.set_frequency(self.params.freq_hz, self.rate_hz);
         }
         set

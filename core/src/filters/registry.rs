@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 pub struct FilterInfo {
     /// Name in recipes.
     pub name: &'static str,
+    /// Name of the module, and of the file in `core/src/filters`, where its maths and their sources are.
+    pub module: &'static str,
     /// What it is for.
     pub category: Category,
     /// False for filters that are for files only.

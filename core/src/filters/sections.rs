@@ -61,7 +61,8 @@ impl<P: FilterParams + Clone + Send> Part for Live<P> {
 
     fn set(&mut self, index: usize, value: f64, rate_hz: f64, sections: &mut [Coefficients]) -> bool {
         // An error would allocate its text. With its number in range and frequencies under the top no design fails.
-        let value = if P::unit(index) == "Hz" && rate_hz > 0.0 { value.min(TOP * rate_hz) } else { value };
+        let held = P::unit(index) == "Hz" && rate_hz > 0.0 && value > TOP * rate_hz;
+        let value = if held { TOP * rate_hz } else { value };
         if !self.params.set_number(index, value) {
             return false;
         }
@@ -91,7 +92,8 @@ struct Slot {
     sections: Range<usize>,
 }
 
-/// A cascade with the same sections on every channel. No latency.
+/// A cascade with the same sections on every channel. No latency. The tail is the sum of the times in which each section
+/// by itself decays by 100 dB, with the parameters as they are in `prepare`.
 ///
 /// Several such filters in a row make one cascade, calculated in f64 from end to end. After NaN or infinity at the input
 /// the output is finite again from the next block on; state that has decayed is set to zero, before it becomes denormal
@@ -171,8 +173,9 @@ impl Filter for Sections {
             sections.extend(slot.part.design(self.rate_hz)?);
             slot.sections = first..sections.len();
         }
+        let tail_frames = sections.iter().map(Coefficients::decay_frames).sum();
         self.cascade = Cascade::new(sections, spec.channels());
-        Ok(Prepared { spec, max_frames, latency_frames: 0, tail_frames: 0 })
+        Ok(Prepared { spec, max_frames, latency_frames: 0, tail_frames })
     }
 
     fn process(&mut self, block: &mut Buffer) {

@@ -144,7 +144,7 @@ macro_rules! filter_specs {
             }
 
             /// The filter as a cascade of sections, when it is one.
-            fn as_sections(&self) -> Option<Sections> {
+            pub(super) fn as_sections(&self) -> Option<Sections> {
                 match self {
                     $(Self::$s_variant(p) => Some($s_build(p)),)+
                     _ => None,
@@ -166,6 +166,7 @@ macro_rules! filter_specs {
 fn info<P: FilterParams>() -> FilterInfo {
     FilterInfo {
         name: P::NAME,
+        module: P::MODULE,
         category: P::CATEGORY,
         realtime: P::REALTIME,
         summary: P::summary(),

@@ -20,12 +20,12 @@ filter_params! {
     }
 }
 
-/// Longest swing of the delay to each side: 200 cents at 0.1 Hz would take more than a second.
-const MAX_SWING_MS: f64 = 30.0;
+/// Longest swing of the delay to each side, and thus the latency: enough for 200 cents from 1.7 Hz on.
+const MAX_SWING_MS: f64 = 12.0;
 
 /// See [`VibratoParams`]. A delay `d(t)` shifts the pitch by the factor `1 - d'(t)`: for a sine of amplitude `a` the most
-/// is `2 pi f a` (J. Dattorro, "Effect Design, Part 2", JAES 45(10), 1997). The swing is at most 30 ms. Latency is the mean
-/// delay, which is chosen for the given depth.
+/// is `2 pi f a` (J. Dattorro, "Effect Design, Part 2", JAES 45(10), 1997). The swing is at most 12 ms, so that slow ones reach
+/// less depth. Latency is the mean delay of 12 ms, whatever the depth, so that all parameters can change while it runs.
 #[derive(Debug)]
 pub struct Vibrato {
     params: VibratoParams,
@@ -63,9 +63,8 @@ impl Vibrato {
         seconds * self.rate_hz
     }
 
-    /// The swing can grow while running only as far as the line is long.
     fn update(&mut self) {
-        self.swing_frames = self.swing().min(self.centre_frames as f64 - f64::from(MIN_DELAY_FRAMES)).max(0.0) as f32;
+        self.swing_frames = self.swing() as f32;
         self.lfo.set_frequency(self.params.freq_hz, self.rate_hz);
     }
 }
@@ -73,7 +72,7 @@ impl Vibrato {
 impl Filter for Vibrato {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
         self.rate_hz = f64::from(spec.rate_hz);
-        self.centre_frames = self.swing().ceil() as usize + MIN_DELAY_FRAMES as usize;
+        self.centre_frames = (MAX_SWING_MS * self.rate_hz / 1_000.0).ceil() as usize + MIN_DELAY_FRAMES as usize;
         self.lines = vec![FractionalDelay::new(2 * self.centre_frames + 1); spec.channels()];
         self.reset();
         Ok(Prepared { spec, max_frames, latency_frames: self.centre_frames, tail_frames: self.centre_frames })

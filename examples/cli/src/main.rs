@@ -10,6 +10,7 @@ mod context;
 mod convert;
 mod decode;
 mod failure;
+mod filter_docs;
 mod filters;
 mod job;
 mod loudness;
