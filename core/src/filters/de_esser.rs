@@ -85,6 +85,7 @@ impl Filter for DeEsser {
             // The zero of this section is everywhere.
             vec![Coefficients { b0: 0.0, b1: 0.0, b2: 0.0, a1: 0.0, a2: 0.0 }]
         };
+        let tail_frames = sections.iter().map(Coefficients::decay_frames).sum();
         self.band = Cascade::new(sections, spec.channels());
         self.high = vec![[0.0; CELL_FRAMES]; spec.channels()];
         self.averaging = smoothing(3.0, rate_hz);
@@ -93,7 +94,7 @@ impl Filter for DeEsser {
         self.attack = smoothing(p.attack_ms, rate_hz);
         self.release = smoothing(p.release_ms, rate_hz);
         self.reset();
-        Ok(Prepared { spec, max_frames, latency_frames: 0, tail_frames: 0 })
+        Ok(Prepared { spec, max_frames, latency_frames: 0, tail_frames })
     }
 
     fn process(&mut self, block: &mut Buffer) {

@@ -405,8 +405,7 @@ fn k_coefficients(rate_hz: f64) -> KCoefficients {
     KCoefficients::new(&shelf, &highpass)
 }
 
-/// The two stages of the K-weighting at a rate: shelf and high-pass. ITU-R BS.1770-5, Annex 1.
-pub fn k_stages(rate_hz: f64) -> (Coefficients, Coefficients) {
+fn k_stages(rate_hz: f64) -> (Coefficients, Coefficients) {
     // Below 3.4 kHz the corner of the shelf lies outside the band: keep it just inside.
     let warp = |freq_hz: f64| (PI * (freq_hz / rate_hz).min(0.49)).tan();
     let (k, q) = (warp(1_681.974_450_955_533), 0.707_175_236_955_419_6);

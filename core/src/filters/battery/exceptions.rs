@@ -5,7 +5,7 @@ pub fn ends_with_sound(name: &str) -> bool {
     matches!(name, "reverse")
 }
 
-/// Noise is added on purpose.
+/// Noise is added on purpose, and decays into nothing only below the steps of its format.
 pub fn makes_noise(name: &str) -> bool {
     matches!(name, "dither")
 }
@@ -17,7 +17,11 @@ pub fn has_no_correlation(name: &str) -> bool {
         "trim_silence" | "cut_silence" | "resample" | "channel_mix" | "reverse" | "trim" | "pad" | "speed"
         | "tempo" | "pitch" | "loop" => true,
         // Filters whose phase moves the peak, or that keep too little of noise.
-        "denoise_rnn" | "bandpass" | "lowpass" | "allpass" => true,
+        "denoise_rnn" | "bandpass" | "lowpass" | "allpass" | "butterworth" | "chebyshev1" | "chebyshev2" | "bessel" => {
+            true
+        }
+        // Other channels than came.
+        "swap" | "stereo_to_mono" => true,
         // The delay swings, or the product with a sine has no peak.
         "vibrato" | "ring_mod" => true,
         _ => false,
@@ -30,6 +34,7 @@ pub fn delayed(name: &str) -> Option<&'static str> {
         "limiter" => Some("limiter:ceiling_dbtp=-6"),
         "compressor" => Some("compressor:lookahead_ms=7"),
         "gate" => Some("gate:lookahead_ms=4"),
+        "phase_invert" => Some("phase_invert:channels=[2]"),
         "mid_side" => Some(r#"{"type":"mid_side","mid":[{"type":"limiter"}],"side":[{"type":"gain","gain_db":-6}]}"#),
         _ => None,
     }
