@@ -183,7 +183,7 @@ fn check_type(info: &FilterInfo, param: &ParamInfo, value: &Value) -> Result<()>
         return Err(invalid_value(info, param, value.as_str().unwrap_or(&value.to_string())));
     }
     // Serde would only say "invalid u32".
-    if param.kind == ParamKind::Integer && !value.as_u64().is_some_and(|v| u32::try_from(v).is_ok()) {
+    if param.kind == ParamKind::Integer && value.as_u64().is_none_or(|v| u32::try_from(v).is_err()) {
         return check_number(info, param, value);
     }
     Ok(())
