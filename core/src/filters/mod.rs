@@ -4,18 +4,27 @@
 //! [`FileChain`] for files; [`registry`] lists them all.
 
 pub mod allpass;
+mod ar;
 pub mod bandpass;
 #[cfg(test)]
 mod battery;
 pub mod cells;
 pub mod chain;
 pub mod channel_mix;
+mod clicks;
 pub mod compressor;
 pub mod dc_blocker;
 pub mod de_esser;
+pub mod declick;
+pub mod declip;
+pub mod decrackle;
+pub mod dehum;
 pub mod delay;
+pub mod denoise_profile;
 pub mod denoise_rnn;
 pub mod denoise_spectral;
+pub mod deplosive;
+pub mod dereverb;
 pub mod expander;
 pub mod fade;
 pub mod fifo;
@@ -37,9 +46,11 @@ pub mod resample;
 pub mod sections;
 pub mod spec;
 pub mod stereo;
+mod stft;
 mod text;
 pub mod tilt_eq;
 pub mod trim_silence;
+mod windows;
 
 pub use chain::Chain;
 pub use file_chain::FileChain;

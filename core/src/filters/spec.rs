@@ -143,6 +143,13 @@ filter_specs! {
     Leveler(leveler::LevelerParams) => leveler::Leveler::new;
     DenoiseSpectral(denoise_spectral::DenoiseSpectralParams) => denoise_spectral::DenoiseSpectral::new;
     DenoiseRnn(denoise_rnn::DenoiseRnnParams) => denoise_rnn::DenoiseRnn::new;
+    Declick(declick::DeclickParams) => declick::Declick::new;
+    Decrackle(decrackle::DecrackleParams) => decrackle::Decrackle::new;
+    Declip(declip::DeclipParams) => declip::Declip::new;
+    Dehum(dehum::DehumParams) => dehum::Dehum::new;
+    DenoiseProfile(denoise_profile::DenoiseProfileParams) => denoise_profile::DenoiseProfile::new;
+    Deplosive(deplosive::DeplosiveParams) => deplosive::Deplosive::new;
+    Dereverb(dereverb::DereverbParams) => dereverb::Dereverb::new;
     Stereo(stereo::StereoParams) => stereo::Stereo::new;
     ChannelMix(channel_mix::ChannelMixParams) => channel_mix::ChannelMix::new;
     Resample(resample::ResampleParams) => resample::Resample::new;
