@@ -69,7 +69,7 @@ impl Declip {
 impl Filter for Declip {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
         let rate_hz = f64::from(spec.rate_hz);
-        let order = ((rate_hz / 1_000.0) as usize).clamp(16, 64);
+        let order = ((rate_hz / 500.0) as usize).clamp(16, 96);
         let hop = 1 << (0.0116 * rate_hz).log2().round().max(7.0) as u32;
         self.windows = Windows::new(spec.channels(), hop, hop, 2 * hop);
         self.repair = Some(Repair {
@@ -151,11 +151,9 @@ impl Repair {
             if by_shape && !is_clipped(line, from..to, side * level) {
                 continue;
             }
-            for n in from..to {
-                self.places.push(n);
-                // The sample itself is the bound: it may lie above a level that was given.
-                self.levels.push(f64::from(line[n]));
-            }
+            self.places.extend(from..to);
+            // The sample itself is the bound: it may lie above a level that was given.
+            self.levels.extend(line[from..to].iter().map(|x| f64::from(*x)));
         }
     }
 

@@ -308,8 +308,8 @@ fn run<S: Simd>(_: S, groups: &mut [Group], energy: &mut f32, x: &[f32], hum: &m
     for (x, hum) in x.iter().zip(hum) {
         let mut sum = [0.0f32; LANES];
         for g in groups.iter() {
-            for k in 0..LANES {
-                sum[k] += g.a[k] * g.cos[k] + g.b[k] * g.sin[k];
+            for (k, sum) in sum.iter_mut().enumerate() {
+                *sum += g.a[k] * g.cos[k] + g.b[k] * g.sin[k];
             }
         }
         let four = [sum[0] + sum[4], sum[1] + sum[5], sum[2] + sum[6], sum[3] + sum[7]];
