@@ -54,32 +54,6 @@ pub fn example(name: &str) -> &str {
         "sidechain" => {
             r#"{"type":"sidechain","key":[{"type":"highpass","cutoff_hz":150.0}],"filters":[{"type":"compressor"}]}"#
         }
-        "ducker" => "ducker:key_channel=1",
-        "clipper" => "clipper:drive_db=12",
-        "convolution" => r#"{"type":"convolution","taps":[[0.5,-0.25,0,0,0.125]]}"#,
-        "parametric_eq" => {
-            r#"{"type":"parametric_eq","bands":[{"frequency_hz":900,"gain_db":5},{"type":"high_shelf","gain_db":-4}]}"#
-        }
-        "graphic_eq" => r#"{"type":"graphic_eq","gains_db":[3,-6,0,4,-2,8]}"#,
-        "dynamic_eq" => "dynamic_eq:threshold_dbfs=-40",
-        "fir_eq" => {
-            r#"{"type":"fir_eq","points":[{"frequency_hz":200,"gain_db":-6},{"frequency_hz":2000,"gain_db":4}]}"#
-        }
-        "crossover" => r#"{"type":"crossover","gains_db":[3,-3]}"#,
-        "pan" => "pan:position_percent=30",
-        "balance" => "balance:balance_percent=-40",
-        "width" => "width:width_percent=160",
-        "remap" => r#"{"type":"remap","channels":[2,1]}"#,
-        // At 16 bits its noise is above what counts as silence here.
-        "dither" => "dither:bits=24",
-        "trim" => "trim:start_s=0.02,end_s=5",
-        "pad" => "pad:start_s=0.05,end_s=0.02",
-        "speed" => "speed:factor=1.3",
-        "cut_silence" => "cut_silence:min_pause_ms=50,keep_ms=20,threshold_dbfs=-30",
-        "delay_align" => r#"{"type":"delay_align","delays_ms":[1.234,-2.5]}"#,
-        "pitch" => "pitch:semitones=3",
-        "tempo" => "tempo:factor=0.8",
-        "loop" => "loop:count=2,crossfade_ms=20",
         name => name,
     }
 }

@@ -363,5 +363,12 @@ filter_specs! {
     Pitch(pitch::PitchParams) => pitch::Pitch::new;
     CutSilence(cut_silence::CutSilenceParams) => cut_silence::CutSilence::new;
     DelayAlign(delay_align::DelayAlignParams) => delay_align::DelayAlign::new;
+    Declick(declick::DeclickParams) => declick::Declick::new;
+    Decrackle(decrackle::DecrackleParams) => decrackle::Decrackle::new;
+    Declip(declip::DeclipParams) => declip::Declip::new;
+    Dehum(dehum::DehumParams) => dehum::Dehum::new;
+    DenoiseProfile(denoise_profile::DenoiseProfileParams) => denoise_profile::DenoiseProfile::new;
+    Deplosive(deplosive::DeplosiveParams) => deplosive::Deplosive::new;
+    Dereverb(dereverb::DereverbParams) => dereverb::Dereverb::new;
     }
 }
