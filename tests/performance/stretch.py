@@ -11,7 +11,7 @@ Measures:
 - convergence: a file is stretched by t, the result by 1/t, and the magnitudes B of its short-time Fourier transform (Hann
   windows of 2048 and of 512 frames, hop a quarter) are compared with those of the original, A: ||A - B|| / ||A||, Frobenius
   norms. 0 is the original. The long window judges tones, the short one attacks and positions. Smaller is better.
-- length: frames by which the output differs from round(frames / t), worst case.
+- length: frames by which the output differs from frames / t, rounded half up, worst case.
 - tone: a sine of 440 Hz is stretched; error of its frequency in cents, and how far its level moves, in dB.
 - CPU: user and system seconds of all runs of the row on one core, start-up and files included; the ratio is peer / ours.
 """
@@ -107,7 +107,7 @@ def main():
                     once, twice, sine = (folder / f"{n}.wav" for n in ("once", "twice", "sine"))
                     cpu += run(line, folder / f"{kind}.wav", once, tempo)
                     cpu += run(line, once, twice, 1 / tempo)
-                    lengths.append(soundfile.info(once).frames - round(len(original) / tempo))
+                    lengths.append(soundfile.info(once).frames - int(len(original) / tempo + 0.5))
                     back, _ = soundfile.read(twice, always_2d=True)
                     figures.append([convergence(original, back, size) for size in (2048, 512)])
                     run(line, folder / "tone.wav", sine, tempo)

@@ -228,7 +228,7 @@ mod tests {
             assert!(y == want, "{block}: {} {}", y.len(), want.len());
         }
         let quiet = file(&[5_000]);
-        assert!(through("cut_silence", 1_000, &[quiet.clone()], 64)[0] == quiet);
+        assert!(through("cut_silence", 1_000, std::slice::from_ref(&quiet), 64)[0] == quiet);
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl ParamValue for ChannelDelays {
 
     fn check_parts(&self, name: &str) -> Result<()> {
         for (index, delay) in self.0.iter().enumerate() {
-            if !(delay.abs() <= 1_000.0) {
+            if !(-1_000.0..=1_000.0).contains(delay) {
                 let name = format!("{name}[{index}]");
                 return Err(Error::OutOfRange { name, value: *delay, min: -1_000.0, max: 1_000.0, unit: "ms" });
             }

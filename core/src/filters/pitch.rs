@@ -207,7 +207,7 @@ mod tests {
             .collect();
         for (keep, near_hz) in [(false, 1_350.0), (true, 900.0)] {
             let text = format!("pitch:semitones=7,keep_formants={keep}");
-            let y = through(&text, 44_100, &[x.clone()], 1_000).remove(0);
+            let y = through(&text, 44_100, std::slice::from_ref(&x), 1_000).remove(0);
             let step_hz = 150.0 * 2f64.powf(7.0 / 12.0);
             let strongest = (1..20)
                 .max_by(|a, b| {

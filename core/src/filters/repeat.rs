@@ -126,7 +126,7 @@ mod tests {
         for block in [1, 7, 64, 5_000] {
             assert!(through("loop:count=3", 1_000, &[x.clone(), x.clone()], block)[1] == x.repeat(3), "{block}");
         }
-        assert!(through("loop", 1_000, &[x.clone()], 64)[0] == x);
+        assert!(through("loop", 1_000, std::slice::from_ref(&x), 64)[0] == x);
         assert!(through("loop:count=5", 1_000, &[vec![]], 64)[0].is_empty());
         assert_eq!(through("loop:count=3,crossfade_ms=9", 1_000, &[vec![0.5]], 64)[0], [0.5; 3]);
     }
@@ -138,7 +138,7 @@ mod tests {
         for (overlap, used) in [(100usize, 100usize), (900, 500)] {
             for block in [1, 33, 3_000] {
                 let text = format!("loop:count=3,crossfade_ms={overlap},curve=equal_gain");
-                let y = through(&text, 1_000, &[x.clone()], block).remove(0);
+                let y = through(&text, 1_000, std::slice::from_ref(&x), block).remove(0);
                 let period = 1_000 - used;
                 assert_eq!(y.len(), 3 * 1_000 - 2 * used);
                 for (n, y) in y.iter().enumerate() {

@@ -80,14 +80,14 @@ mod tests {
             let y = through("reverse", 8_000, &[x.clone(), back.clone()], block);
             assert!(y[0] == back && y[1] == x, "{block}");
         }
-        assert!(through("reverse:enabled=false", 8_000, &[x.clone()], 64)[0] == x);
+        assert!(through("reverse:enabled=false", 8_000, std::slice::from_ref(&x), 64)[0] == x);
         assert!(through("reverse", 8_000, &[vec![]], 64)[0].is_empty());
     }
 
     #[test]
     fn a_recording_longer_than_the_memory_comes_back_whole() {
         let x = counting(5_000_000); // 20 MB, of which 16 MiB go to the file
-        let y = through("reverse", 8_000, &[x.clone()], 4_096);
+        let y = through("reverse", 8_000, std::slice::from_ref(&x), 4_096);
         assert!(y[0].iter().rev().eq(&x));
     }
 }

@@ -134,7 +134,7 @@ mod tests {
                 for frames in [0usize, 1, 999, 60_000] {
                     let text = format!("tempo:factor={factor},mode={mode}");
                     let x: Vec<f32> = sine(300.0, 16_000, frames);
-                    let y = through(&text, 16_000, &[x.clone()], 777).remove(0);
+                    let y = through(&text, 16_000, std::slice::from_ref(&x), 777).remove(0);
                     assert_eq!(y.len(), (frames as f64 / factor).round() as usize, "{text} {frames}");
                     if factor == 1.0 {
                         // Overlap-add in f32: a few units in the last place of 0.5.

@@ -33,3 +33,24 @@ pub fn is_speech(source: &Source, frames: usize, rate_hz: f64) -> bool {
     let low = levels.iter().filter(|l| **l < 0.5 * mean).count();
     low as f64 >= LOW_FRAMES * levels.len() as f64 && mean > 0.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::{Buffer, ChannelLayout, Spec};
+
+    #[test]
+    fn syllables_with_pauses_are_speech_and_a_steady_sound_or_two_channels_are_not() {
+        // Four syllables per second, silent for a third of the time.
+        let voice: Vec<f32> =
+            (0..40_000).map(|n| if n % 2_000 < 1_340 { 0.3 * (0.15 * n as f32).sin() } else { 0.001 }).collect();
+        let steady: Vec<f32> = (0..40_000).map(|n| 0.3 * (0.15 * n as f32).sin()).collect();
+        let says = |planes: &[Vec<f32>]| {
+            let mut source = Source::new(planes.len(), 10);
+            source.push(&Buffer::from_channels(Spec::new(8_000, ChannelLayout::from_count(planes.len())), planes));
+            is_speech(&source, 40_000, 8_000.0)
+        };
+        assert!(says(std::slice::from_ref(&voice)) && says(&[voice.clone(), voice.clone()]));
+        assert!(!says(std::slice::from_ref(&steady)) && !says(&[voice, steady]) && !says(&[vec![0.0; 40_000]]));
+    }
+}

@@ -11,7 +11,7 @@ pub mod source;
 pub mod vocoder;
 pub mod wsola;
 
-use onsets::{Onsets, moment};
+use onsets::{Onsets, moment, reach};
 use source::Source;
 use vocoder::Vocoder;
 use wsola::Wsola;
@@ -206,7 +206,7 @@ impl Stretch {
                     let around = size * AROUND;
                     let output = *count as f64 * vocoder.hop() as f64;
                     let now = moment(output, factor, around, onsets.found());
-                    if (output + 6.0 * around) * factor > known
+                    if (output + reach(factor, around)) * factor > known
                         || now.input as i64 + vocoder.needs() as i64 + 1 > self.source.end()
                     {
                         return;

@@ -131,8 +131,21 @@ pub struct Moment {
     pub attack: bool,
 }
 
+/// Share of the tempo by which time may slow down to make up for an attack: it never stands still.
+const SLOW: f64 = 0.75;
+
+/// Frames of output over which an attack is made up for.
+fn ramp(tempo: f64, around: f64) -> f64 {
+    around * ((1.0 - tempo) / (SLOW * tempo)).max(2.0)
+}
+
+/// Frames of output beyond the present one up to which [`moment`] must know the attacks.
+pub fn reach(tempo: f64, around: f64) -> f64 {
+    2.0 * (around + ramp(tempo, around))
+}
+
 /// Where in the input `output` lies. `around` is half of what is left alone; attacks must be known up to
-/// `(output + 6 * around) * tempo`.
+/// `(output + reach) * tempo`.
 pub fn moment(output: f64, tempo: f64, around: f64, onsets: &VecDeque<i64>) -> Moment {
     // Output positions of the attack before and after.
     let place = |o: i64| o as f64 / tempo;
@@ -140,14 +153,17 @@ pub fn moment(output: f64, tempo: f64, around: f64, onsets: &VecDeque<i64>) -> M
     let before = next.checked_sub(1).map(|n| place(onsets[n]));
     let after = onsets.get(next).map(|o| place(*o));
     let half = match (before, after) {
-        // Two thirds of the way between two attacks make up for the rest.
-        (Some(a), Some(b)) => around.min((b - a) / 6.0),
+        // Two thirds of the way between two attacks make up for the rest, more when it is slow.
+        (Some(a), Some(b)) => {
+            let slow = SLOW * tempo / (2.0 * (1.0 - tempo).max(0.0) + 2.0 * SLOW * tempo);
+            around.min((b - a) * slow.min(1.0 / 6.0))
+        }
         _ => around,
     };
     let end = before.map(|a| a + half);
     let start = after.map(|b| b - half);
     let slope = 1.0 - tempo;
-    let ramp = 2.0 * around;
+    let ramp = ramp(tempo, around);
     let deviation = match (before, end, start) {
         (Some(a), Some(end), _) if output <= end => {
             return Moment { input: output * tempo + (output - a) * slope, attack: true };
@@ -163,4 +179,49 @@ pub fn moment(output: f64, tempo: f64, around: f64, onsets: &VecDeque<i64>) -> M
         _ => 0.0,
     };
     Moment { input: output * tempo + deviation, attack: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::{Buffer, ChannelLayout, Spec};
+
+    #[test]
+    fn time_runs_forward_and_meets_every_attack() {
+        let onsets: VecDeque<i64> = [1_000, 9_000, 9_900, 10_300, 40_000].into();
+        for tempo in [0.1, 0.5, 0.9, 1.1, 2.0, 8.0] {
+            let mut last = f64::NEG_INFINITY;
+            for n in 0..(60_000.0 / tempo) as usize {
+                let now = moment(n as f64, tempo, 512.0, &onsets).input;
+                assert!(now >= last, "{tempo} {n}: {now} after {last}");
+                last = now;
+            }
+            for onset in &onsets {
+                let now = moment(*onset as f64 / tempo, tempo, 512.0, &onsets);
+                assert!((now.input - *onset as f64).abs() < 1e-6 && now.attack, "{tempo} {onset}"); // f64 rounding
+                // Four frames on, both have gone four frames.
+                let later = moment(*onset as f64 / tempo + 4.0, tempo, 512.0, &onsets);
+                assert!((later.input - *onset as f64 - 4.0).abs() < 1e-6, "{tempo} {onset}");
+            }
+            assert_eq!(moment(59_000.0 / tempo, tempo, 512.0, &VecDeque::new()).input, 59_000.0 / tempo * tempo);
+        }
+    }
+
+    #[test]
+    fn finds_bursts_over_a_tone_and_nothing_else() {
+        let starts = [10_000i64, 25_000, 47_000];
+        let mut x: Vec<f32> = (0..80_000).map(|n| 0.1 * (0.05 * n as f32).sin()).collect();
+        for start in starts {
+            for n in 0..600 {
+                x[start as usize + n] += if n * n % 7 < 3 { 0.5 } else { -0.4 };
+            }
+        }
+        let mut source = Source::new(1, 4_096);
+        source.push(&Buffer::from_channels(Spec::new(44_100, ChannelLayout::MONO), &[x]));
+        let mut onsets = Onsets::new(512);
+        assert!(onsets.search(&source) > 70_000);
+        assert_eq!(onsets.found().len(), starts.len(), "{:?}", onsets.found());
+        // Within a window.
+        assert!(onsets.found().iter().zip(starts).all(|(got, want)| (got - want).abs() <= 512), "{:?}", onsets.found());
+    }
 }
