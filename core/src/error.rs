@@ -162,7 +162,9 @@ pub enum Error {
 }
 
 /// One mistake of [`Error::Invalid`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Problem {
     /// Where it stands: `FILE:LINE:COLUMN`, the name of a variable, ...; empty when there is no place.
     pub place: String,
@@ -384,8 +386,10 @@ mod tests {
 
     #[test]
     fn every_mistake_of_a_document_is_told() {
-        let problem = |place: &str, path: &str| Problem { place: place.into(), path: path.into(), message: "is wrong".into() };
-        let e = Error::Invalid { what: "configuration", problems: vec![problem("a.yaml:3:1", "x.y"), problem("", "z")] };
+        let problem =
+            |place: &str, path: &str| Problem { place: place.into(), path: path.into(), message: "is wrong".into() };
+        let e =
+            Error::Invalid { what: "configuration", problems: vec![problem("a.yaml:3:1", "x.y"), problem("", "z")] };
         assert_eq!(e.to_string(), "configuration has 2 mistakes\n  a.yaml:3:1: x.y: is wrong\n  z: is wrong");
         assert_eq!((e.code(), e.name(), e.kind()), (303, "INVALID", ErrorKind::OutOfRange));
     }

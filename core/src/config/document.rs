@@ -146,7 +146,11 @@ fn toml_table(text: &str, place: Place, table: &toml::de::DeTable, depth: usize)
     let mut entries = Vec::new();
     for (key, value) in table {
         let at = place_of(text, key.span().start);
-        entries.push((key.get_ref().to_string(), at, toml_value(text, place_of(text, value.span().start), value.get_ref(), depth + 1)?));
+        entries.push((
+            key.get_ref().to_string(),
+            at,
+            toml_value(text, place_of(text, value.span().start), value.get_ref(), depth + 1)?,
+        ));
     }
     Ok(Node { place, kind: Kind::Map(entries) })
 }
@@ -347,20 +351,26 @@ mod tests {
         let want = json!({"a": {"b": 1, "c": [1.5, "x", true]}, "d": -2, "e": "0x"});
         assert_eq!(value("a:\n  b: 1\n  c: [1.5, x, true]\nd: -2\ne: '0x'\n", Format::Yaml), want);
         assert_eq!(value("d = -2\ne = \"0x\"\n[a]\nb = 1\nc = [1.5, 'x', true]\n", Format::Toml), want);
-        assert_eq!(value("{\"a\": {\"b\": 1, \"c\": [1.5, \"x\", true]},\n\t\"d\": -2, \"e\": \"0x\"}", Format::Json), want);
+        assert_eq!(
+            value("{\"a\": {\"b\": 1, \"c\": [1.5, \"x\", true]},\n\t\"d\": -2, \"e\": \"0x\"}", Format::Json),
+            want
+        );
         assert_eq!(value(r#"{"a": "\ud83d\ude00"}"#, Format::Json), json!({"a": "\u{1f600}"}));
     }
 
     #[test]
     fn scalars_are_those_of_the_core_schema() {
-        let text = "[yes, on, ~, '', 0x1F, 0o17, 017, +3, 1e3, .5, 5., 1.2.3, -, 2024-01-01, 18446744073709551615]";
-        let want = json!(["yes", "on", null, "", 31, 15, 17, 3, 1000.0, 0.5, 5.0, "1.2.3", "-", "2024-01-01", u64::MAX]);
+        let text = "[yes, on, ~, '', 0x1F, 0o17, 017, +3, 1e3, .5, 5., 1.2.3, -a, 2024-01-01, 18446744073709551615]";
+        let want =
+            json!(["yes", "on", null, "", 31, 15, 17, 3, 1000.0, 0.5, 5.0, "1.2.3", "-a", "2024-01-01", u64::MAX]);
         assert_eq!(value(text, Format::Yaml), want);
     }
 
     #[test]
     fn every_value_knows_its_place() {
-        for (text, format) in [("# c\na:\n  b: 1\n", Format::Yaml), ("# c\na =\\\n", Format::Toml), ("[a]\n\n  b = 1", Format::Toml)] {
+        for (text, format) in
+            [("# c\na:\n  b: 1\n", Format::Yaml), ("# c\na =\\\n", Format::Toml), ("[a]\n\n  b = 1", Format::Toml)]
+        {
             let Ok(Some(node)) = parse(text.as_bytes(), format) else { continue };
             let Kind::Map(entries) = &node.kind else { panic!() };
             let Kind::Map(inner) = &entries[0].2.kind else { panic!() };
@@ -381,7 +391,7 @@ mod tests {
             ("a: 1\n---\nb: 1", Format::Yaml, 2, "second document"),
             (bomb, Format::Yaml, 3, "10 times larger"),
             ("a: &a [*a]", Format::Yaml, 1, "alias"),
-            ("a: [1,\n", Format::Yaml, 2, ""),
+            ("a: 1\nb: [1,\n", Format::Yaml, 2, "unclosed"),
             (&deep("[", 40), Format::Yaml, 1, ""),
             ("a: .inf", Format::Yaml, 1, "finite"),
             ("a: 99999999999999999999", Format::Yaml, 1, "64 bits"),

@@ -190,7 +190,11 @@ impl KeyInfo {
             Value::Null if self.has("null") => Ok(value),
             Value::Bool(_) if self.has("boolean") => Ok(value),
             Value::String(word) if self.has("string") => {
-                if self.choices.is_empty() || self.choices.contains(word) { Ok(value) } else { Err(refused()) }
+                if self.choices.is_empty() || self.choices.contains(word) {
+                    Ok(value)
+                } else {
+                    Err(refused())
+                }
             }
             Value::Number(number) if self.has("integer") || self.has("number") => {
                 let real = number.as_f64().unwrap_or(f64::NAN);
@@ -201,12 +205,19 @@ impl KeyInfo {
                     return Ok(value);
                 }
                 // 4.0 is the whole number 4, as JSON Schema has it; above 2^53 a float says too little.
-                if real.fract() == 0.0 && real.abs() < 9_007_199_254_740_992.0 { Ok(Value::from(real as i64)) } else { Err(refused()) }
+                if real.fract() == 0.0 && real.abs() < 9_007_199_254_740_992.0 {
+                    Ok(Value::from(real as i64))
+                } else {
+                    Err(refused())
+                }
             }
             Value::Array(_) if self.has("array") => {
                 let (Value::Array(items), Some(info)) = (value, &self.items) else { return Err(refused()) };
                 let items = items.into_iter().enumerate();
-                items.map(|(i, v)| info.check(v).map_err(|e| format!("item {i} {e}"))).collect::<Result<_, _>>().map(Value::Array)
+                items
+                    .map(|(i, v)| info.check(v).map_err(|e| format!("item {i} {e}")))
+                    .collect::<Result<_, _>>()
+                    .map(Value::Array)
             }
             _ => Err(refused()),
         }
@@ -219,7 +230,9 @@ impl KeyInfo {
             "null" if self.has("null") => Value::Null,
             word if self.has("boolean") && matches!(word, "true" | "1") => Value::Bool(true),
             word if self.has("boolean") && matches!(word, "false" | "0") => Value::Bool(false),
-            list if self.has("array") && list.starts_with('[') => serde_json::from_str(list).unwrap_or_else(|_| Value::from(list)),
+            list if self.has("array") && list.starts_with('[') => {
+                serde_json::from_str(list).unwrap_or_else(|_| Value::from(list))
+            }
             list if self.has("array") => {
                 let read = |item: &str| match &self.items {
                     Some(info) => info.read(item.trim()),

@@ -122,7 +122,11 @@ impl Reader<'_> {
             [] => {}
             [first, more @ ..] => {
                 let names: Vec<_> = more.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy()).collect();
-                self.problem(first.display(), "", format!("stands beside {}: only one of them can hold", names.join(", ")));
+                self.problem(
+                    first.display(),
+                    "",
+                    format!("stands beside {}: only one of them can hold", names.join(", ")),
+                );
             }
         }
     }

@@ -47,7 +47,9 @@ fn comment(key: &KeyInfo) -> String {
 fn value(value: &Value) -> String {
     // JSON is YAML; words need no quotation marks when they are what the schema calls a choice.
     match value {
-        Value::String(word) if !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') => word.clone(),
+        Value::String(word) if !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') => {
+            word.clone()
+        }
         other => other.to_string(),
     }
 }

@@ -95,6 +95,8 @@ mod tests {
         let shown = format!("{secret} {secret:?} {:?} {}", Some(&secret), serde_json::to_string(&secret).unwrap());
         assert!(!shown.contains("hunter2"), "{shown}");
         assert_eq!(secret.expose(), "hunter2");
-        assert!(secret == Secret::new("hunter2") && secret != Secret::new("hunter3") && secret != Secret::new("hunter22"));
+        assert!(
+            secret == Secret::new("hunter2") && secret != Secret::new("hunter3") && secret != Secret::new("hunter22")
+        );
     }
 }

@@ -13,7 +13,9 @@ use crate::events::EventOptions;
 /// Ranges and words are in the JSON Schema; beside those of the standard, keys may carry `x-unit` (text), `x-restart`,
 /// `x-secret` (true) and `x-guard` (`raise`, `raise_or_zero`, see [`Guard`](super::Guard)). Implement it for settings of your
 /// own to have them layered, checked and reloaded in the same way.
-pub trait Model: Serialize + DeserializeOwned + JsonSchema + Clone + Default + PartialEq + Send + Sync + 'static {
+pub trait Model:
+    Serialize + DeserializeOwned + JsonSchema + Clone + Default + PartialEq + Send + Sync + 'static
+{
     /// What is wrong between keys: path of the one to blame, and why.
     fn check_together(&self) -> Vec<(&'static str, String)> {
         Vec::new()
@@ -212,7 +214,14 @@ impl Default for LimitSettings {
 
 impl Default for ResourceSettings {
     fn default() -> Self {
-        Self { memory_mib: 0, worker_threads: 0, open_files: 0, temp_disk_mib: 0, tenant_share_percent: 100, wait_s: 3600 }
+        Self {
+            memory_mib: 0,
+            worker_threads: 0,
+            open_files: 0,
+            temp_disk_mib: 0,
+            tenant_share_percent: 100,
+            wait_s: 3600,
+        }
     }
 }
 
@@ -263,11 +272,15 @@ impl Model for Settings {
         let budget = self.resources.memory_mib;
         if budget > 0 && budget < self.spool.memory_mib {
             let spool = self.spool.memory_mib;
-            wrong.push(("resources.memory_mib", format!("is {budget} MiB, less than the {spool} MiB of spool.memory_mib of one job")));
+            wrong.push((
+                "resources.memory_mib",
+                format!("is {budget} MiB, less than the {spool} MiB of spool.memory_mib of one job"),
+            ));
         }
         if self.retry.max_delay_ms < self.retry.first_delay_ms {
             let (max, first) = (self.retry.max_delay_ms, self.retry.first_delay_ms);
-            wrong.push(("retry.max_delay_ms", format!("is {max} ms, less than the {first} ms of retry.first_delay_ms")));
+            wrong
+                .push(("retry.max_delay_ms", format!("is {max} ms, less than the {first} ms of retry.first_delay_ms")));
         }
         wrong
     }

@@ -128,7 +128,9 @@ impl ConfigOptions {
                 _ => reader.problems.push(Problem {
                     place: String::new(),
                     path: String::new(),
-                    message: format!("environment '{name}': needs a folder and a name of letters, not 'default' or 'local'"),
+                    message: format!(
+                        "environment '{name}': needs a folder and a name of letters, not 'default' or 'local'"
+                    ),
                 }),
             }
         }
@@ -209,7 +211,8 @@ impl<T: Model> Config<T> {
         };
         let generation = Arc::new(generation.map_err(invalid)?);
         let state = State { read: Arc::clone(&generation.base), generations: [Arc::clone(&generation)].into(), seen };
-        let inner = Inner { options, keys, schema, bus: bus.clone(), live: RwLock::new(generation), state: Mutex::new(state) };
+        let inner =
+            Inner { options, keys, schema, bus: bus.clone(), live: RwLock::new(generation), state: Mutex::new(state) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -348,10 +351,7 @@ impl<T: Model> Config<T> {
     }
 
     /// Does one change at a time, and tells of it when the lock is gone: handlers may change the configuration themselves.
-    fn change(
-        &self,
-        make: impl FnOnce(&Self, &mut State<T>) -> Result<Change<T>>,
-    ) -> Result<Arc<Generation<T>>> {
+    fn change(&self, make: impl FnOnce(&Self, &mut State<T>) -> Result<Change<T>>) -> Result<Arc<Generation<T>>> {
         let made = make(self, &mut lock(&self.inner.state));
         let told = match made {
             Ok(Change::Same(generation)) => return Ok(generation),
@@ -398,7 +398,13 @@ impl<T: Model> Config<T> {
     }
 
     /// Makes the next generation and lets it hold.
-    fn accept(&self, state: &mut State<T>, base: &Arc<Entries>, calls: &Arc<Entries>, cause: Cause) -> Result<Change<T>> {
+    fn accept(
+        &self,
+        state: &mut State<T>,
+        base: &Arc<Entries>,
+        calls: &Arc<Entries>,
+        cause: Cause,
+    ) -> Result<Change<T>> {
         let current = self.current();
         let options = &self.inner.options;
         let next = assemble(options, &self.inner.keys, base, calls, Some(&current), cause).map_err(invalid)?;

@@ -89,7 +89,8 @@ fn later_layers_win_and_every_value_knows_where_it_comes_from() {
         ("c/local.yaml", "events: {dead_letters: 6, history_events: 6}\n"),
         ("u.yaml", "spool: {memory_mib: 7}\nengine: {threads: 7, preset_dirs: [a, b]}\n"),
     ]);
-    let variables = [("PURESOUND_ENGINE__THREADS", "8"), ("PURESOUND_RESOURCES__WAIT_S", "8"), ("PURESOUND_CORPUS", "x")];
+    let variables =
+        [("PURESOUND_ENGINE__THREADS", "8"), ("PURESOUND_RESOURCES__WAIT_S", "8"), ("PURESOUND_CORPUS", "x")];
     let options = options(&files)
         .environment("production")
         .user_file("u.yaml")
@@ -183,31 +184,34 @@ fn every_mistake_is_told_at_once_with_its_place() {
         .environment("nowhere");
     let got = problems(Config::<Settings>::load(options, &EventBus::default()));
     let want = [
+        "c: has no nowhere.yaml, .yml, .toml or .json",
         "c/config.d/a.toml:2:1: engine.threads: is 2000, allowed is 0 to 1024 threads",
         "c/config.d/a.toml:3:1: engine.temp_dir: is 7, allowed is null or a text",
         "c/config.d/a.toml:4:1: engine.preset_dirs: item 1 is 3, allowed is a text",
-        "c/config.d/b.json:2:0: EOF while parsing an object",
+        "c/config.d/b.json:2:0: EOF while parsing a value",
         "c/default.yaml:2:3: retry.atempts: is not a key, did you mean 'retry.attempts'?",
         "c/default.yaml:3:3: retry.first_delay_ms: is \"soon\", allowed is 0 to 3600000 ms",
         "c/default.yaml:4:1: lane_events: is not a key, did you mean 'events.lane_events'?",
         "c/default.yaml:5:9: events: must be a section: keys and values",
         "c/local.yaml: stands beside local.toml: only one of them can hold",
-        "c: has no nowhere.yaml, .yml, .toml or .json",
         "command line: observe.log_level: is \"quiet\", allowed is off, error, warn, info, debug, trace",
         "variable PURESOUND_RETRY__ATTEMPTS: retry.attempts: is \"many\", allowed is 1 to 100",
-        "variable PURESOUND_RETRY__NUMBER: retry.number: is not a key, did you mean 'retry.attempts'?",
+        "variable PURESOUND_RETRY__NUMBER: retry.number: is not a key",
     ];
-    let missing: Vec<_> = want.iter().filter(|w| !got.iter().any(|g| g == *w)).collect();
-    // The last suggestion is as good as none; what counts is that the key is refused.
-    let missing: Vec<_> = missing.into_iter().filter(|m| !m.contains("retry.number")).collect();
-    assert!(missing.is_empty() && got.len() == want.len(), "missing {missing:#?}\ngot {got:#?}");
+    assert_eq!(got, want);
 }
 
 #[test]
 fn keys_that_contradict_each_other_are_told_with_the_place_of_one() {
-    let files = files(&[("c/local.yaml", "retry:\n  first_delay_ms: 9000\n"), ("c/default.yaml", "retry:\n  max_delay_ms: 8000")]);
+    let files = files(&[
+        ("c/local.yaml", "retry:\n  first_delay_ms: 9000\n"),
+        ("c/default.yaml", "retry:\n  max_delay_ms: 8000"),
+    ]);
     let got = problems(Config::<Settings>::load(options(&files), &EventBus::default()));
-    assert_eq!(got, ["c/default.yaml:2:3: retry.max_delay_ms: is 8000 ms, less than the 9000 ms of retry.first_delay_ms"]);
+    assert_eq!(
+        got,
+        ["c/default.yaml:2:3: retry.max_delay_ms: is 8000 ms, less than the 9000 ms of retry.first_delay_ms"]
+    );
 }
 
 #[test]
@@ -245,7 +249,10 @@ fn keys_that_need_a_restart_are_reported_and_wait() {
     assert_eq!(next.restart, ["engine.threads"], "it still waits");
     let next = config.unset(Some("engine.threads")).unwrap();
     assert!(next.restart.is_empty());
-    assert_eq!(config.unset(Some("retry.atempts")).unwrap_err().to_string(), "unknown set value 'retry.atempts', did you mean 'retry.attempts'?");
+    assert_eq!(
+        config.unset(Some("retry.atempts")).unwrap_err().to_string(),
+        "unknown set value 'retry.atempts', did you mean 'retry.attempts'?"
+    );
     assert_eq!(config.unset(None).unwrap().settings, Settings::default());
 }
 
@@ -261,7 +268,10 @@ fn generations_are_numbered_kept_and_taken_back() {
     let error = config.rollback(10).unwrap_err();
     assert_eq!(error.to_string(), "generation is 10, allowed is 11 to 30");
     let back = config.rollback(12).unwrap();
-    assert_eq!((back.number, back.settings.observe.health_cache_ms, &back.cause), (31, 12, &Cause::Rollback { to: 12 }));
+    assert_eq!(
+        (back.number, back.settings.observe.health_cache_ms, &back.cause),
+        (31, 12, &Cause::Rollback { to: 12 })
+    );
     // Files that did not change do not undo it; files that did are read.
     files.put("c/local.yaml", "retry: {attempts: 5}");
     let by_file = config.reload().unwrap();
@@ -339,13 +349,21 @@ fn secrets_come_from_guarded_places_and_are_never_shown() {
     assert_eq!(second.settings.db.password.expose(), "other");
     config.set("test", [("db.password".to_owned(), json!(format!("{CANARY}2")))]).unwrap();
     let now = config.current();
-    let mut shown = format!("{config:?} {first:?} {} {:?} {:?}", now.to_json(), second.diff(&first), now.entry("db.password"));
+    let mut shown =
+        format!("{config:?} {first:?} {} {:?} {:?}", now.to_json(), second.diff(&first), now.entry("db.password"));
     while let Some(delivery) = events.try_next() {
         shown += &delivery.event().unwrap().to_json().unwrap().to_string();
     }
-    let variable = |value: &str| [("H_DB__PASSWORD".to_owned(), value.to_owned()), ("PW".to_owned(), CANARY.to_owned())];
-    assert_eq!(load(ConfigOptions::new().variables(variable("env:PW"))).unwrap().current().settings.db.password.expose(), CANARY);
-    assert_eq!(load(ConfigOptions::new().variables(variable("plain"))).unwrap().current().settings.db.password.expose(), "plain");
+    let variable =
+        |value: &str| [("H_DB__PASSWORD".to_owned(), value.to_owned()), ("PW".to_owned(), CANARY.to_owned())];
+    assert_eq!(
+        load(ConfigOptions::new().variables(variable("env:PW"))).unwrap().current().settings.db.password.expose(),
+        CANARY
+    );
+    assert_eq!(
+        load(ConfigOptions::new().variables(variable("plain"))).unwrap().current().settings.db.password.expose(),
+        "plain"
+    );
     files.put("c/local.yaml", &format!("db: {{password: {CANARY}}}"));
     let in_file = problems(config.reload());
     files.put("c/local.yaml", "db: {password: 'file:pw'}");
@@ -379,7 +397,8 @@ fn the_default_file_says_what_is_built_in() {
 fn the_shipped_environments_can_be_loaded() {
     for name in ["development", "production"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
-        let folder = if folder.exists() { folder } else { Path::new(file!()).ancestors().nth(4).unwrap().join("configs") };
+        let folder =
+            if folder.exists() { folder } else { Path::new(file!()).ancestors().nth(4).unwrap().join("configs") };
         let now = load(ConfigOptions::new().folder(folder).environment(name)).current();
         assert_ne!(now.settings, Settings::default(), "{name} says something");
     }

@@ -26,7 +26,8 @@ fn print(files: &dyn FileSystem, path: &Path, now_ns: u128) -> Print {
     let info = files.info(path).ok();
     let young = info.is_some_and(|i| !i.folder && i.modified_ns.saturating_add(YOUNG_NS) > now_ns);
     // Reading is the same bounded reading that loading does; what cannot be read there is no difference here.
-    let content = if young { files.read(path, super::document::MAX_BYTES).ok().map(|b| blake3::hash(&b)) } else { None };
+    let content =
+        if young { files.read(path, super::document::MAX_BYTES).ok().map(|b| blake3::hash(&b)) } else { None };
     Print { path: path.to_path_buf(), info, content }
 }
 
@@ -82,7 +83,8 @@ impl<T: Model> Config<T> {
             }
         };
         let thread = thread::Builder::new().name("config watch".into()).spawn(run);
-        let thread = thread.map_err(|e| Error::Unavailable { what: format!("thread to watch the configuration: {e}") })?;
+        let thread =
+            thread.map_err(|e| Error::Unavailable { what: format!("thread to watch the configuration: {e}") })?;
         Ok(Watcher { stop, thread: Some(thread) })
     }
 

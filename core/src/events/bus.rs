@@ -221,7 +221,14 @@ impl EventBus {
     ///
     /// # Errors
     /// As [`EventBus::publish`]; [`Error::InvalidValue`] for a topic that is none.
-    pub fn publish_json(&self, topic: &str, version: u32, priority: Priority, key: Option<&str>, payload: Value) -> Result<u64> {
+    pub fn publish_json(
+        &self,
+        topic: &str,
+        version: u32,
+        priority: Priority,
+        key: Option<&str>,
+        payload: Value,
+    ) -> Result<u64> {
         let bytes = json_bytes(&payload)?;
         let payload = Box::new(JsonPayload(payload));
         self.inner.publish(Draft { topic, version, priority, key: key.map(Arc::from), payload, bytes }, None)
@@ -285,7 +292,11 @@ impl Inner {
             return Err(Error::Conflict { what: "a real-time thread must not publish events".into() });
         }
         let within = |limit, value: usize, max: usize| {
-            if value <= max { Ok(()) } else { Err(Error::LimitExceeded { limit, value: value as f64, max: max as f64 }) }
+            if value <= max {
+                Ok(())
+            } else {
+                Err(Error::LimitExceeded { limit, value: value as f64, max: max as f64 })
+            }
         };
         within("events.max_event_bytes", draft.bytes, self.options.max_event_bytes)?;
         within("events.max_depth", context::depth() as usize, self.options.max_depth as usize)?;
@@ -313,8 +324,11 @@ impl Inner {
                     && !s.inbox(key.as_deref(), sequence).has_room(priority)
             });
             let Some(full) = full else {
-                self.commit(&mut core, &route, draft, sequence);
+                let asleep = self.commit(&mut core, &route, draft, sequence);
                 drop(core);
+                for subscriber in asleep {
+                    subscriber.inbox(key.as_deref(), sequence).wake_worker();
+                }
                 if route.synchronous {
                     let synchronous = route.subscribers.iter().filter(|s| s.mode == Mode::Synchronous);
                     context::deliver(synchronous.map(|s| (Arc::clone(s), priority, sequence)));
@@ -354,8 +368,8 @@ impl Inner {
         Err(Error::Full { what: format!("queue of subscriber '{}'", full.name), max: full.capacity as u64 })
     }
 
-    /// Gives the event its number and puts it into the history and all queues.
-    fn commit(&self, core: &mut Core, route: &Route, draft: Draft, sequence: u64) {
+    /// Gives the event its number and puts it into the history and all queues. Returns whom to wake.
+    fn commit<'a>(&self, core: &mut Core, route: &'a Route, draft: Draft, sequence: u64) -> Vec<&'a Subscriber> {
         core.next += 1;
         let event = Arc::new(Event {
             sequence,
@@ -367,13 +381,12 @@ impl Inner {
             bytes: draft.bytes + OVERHEAD_BYTES,
             payload: draft.payload,
         });
-        for subscriber in route.subscribers.iter() {
-            subscriber.push(&event);
-        }
+        let asleep = route.subscribers.iter().map(|s| &**s).filter(|s| s.push(&event)).collect();
         if route.subscribers.is_empty() {
             self.dead_events.fetch_add(1, Ordering::Relaxed);
         }
         core.history.push(event);
+        asleep
     }
 
     /// Tells that a subscriber was suspended, if there is room to tell it.

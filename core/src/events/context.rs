@@ -67,7 +67,12 @@ pub(super) fn deliver(deliveries: impl Iterator<Item = (Arc<Subscriber>, Priorit
     let depth = depth();
     let outermost = SYNCHRONOUS.with(|s| {
         let mut s = s.borrow_mut();
-        s.pending.extend(deliveries.map(|(subscriber, priority, sequence)| Pending { subscriber, priority, sequence, depth }));
+        s.pending.extend(deliveries.map(|(subscriber, priority, sequence)| Pending {
+            subscriber,
+            priority,
+            sequence,
+            depth,
+        }));
         !std::mem::replace(&mut s.active, true)
     });
     if !outermost {

@@ -113,19 +113,22 @@ impl Subscriber {
         self.suspended.load(Ordering::Acquire)
     }
 
-    /// Takes an event in. Called under the lock of the bus, so in the order of numbers.
-    pub fn push(&self, event: &Arc<Event>) {
+    /// Takes an event in. Called under the lock of the bus, so in the order of numbers. With `true` its thread sleeps and must
+    /// be woken, which is better done without that lock.
+    pub fn push(&self, event: &Arc<Event>) -> bool {
         let inbox = self.inbox(event.key.as_deref(), event.sequence);
         if self.is_suspended() {
             self.skipped.fetch_add(1, Ordering::Relaxed);
             inbox.skip();
-            return;
+            return false;
         }
-        match inbox.push(Arc::clone(event)) {
-            Some(Pushed::DroppedOldest) => self.lost.fetch_add(1, Ordering::Relaxed),
-            Some(Pushed::Replaced) => self.replaced.fetch_add(1, Ordering::Relaxed),
-            Some(Pushed::Added) | None => 0,
+        let Some((pushed, asleep)) = inbox.push(Arc::clone(event)) else { return false };
+        match pushed {
+            Pushed::DroppedOldest => self.lost.fetch_add(1, Ordering::Relaxed),
+            Pushed::Replaced => self.replaced.fetch_add(1, Ordering::Relaxed),
+            Pushed::Added => 0,
         };
+        asleep
     }
 
     /// Starts the threads of a queued subscriber.
@@ -144,10 +147,17 @@ impl Subscriber {
         let inbox = &self.inboxes[index];
         let mut state = inbox.lock();
         while !state.closed {
-            state = match self.take(inbox, &mut state) {
-                Some(delivery) => self.run(inbox, state, &delivery),
-                None => inbox.wait_work(state, None),
-            };
+            if let Some(delivery) = self.take(inbox, &mut state) {
+                state = self.run(inbox, state, &delivery);
+                continue;
+            }
+            drop(state);
+            let busy = !self.is_suspended() && inbox.linger();
+            state = inbox.lock();
+            // Looked at again under the lock: what came meanwhile found nobody asleep.
+            if !busy && !state.closed && (self.is_suspended() || !state.has_work()) {
+                state = inbox.wait_work(state, None);
+            }
         }
     }
 
@@ -270,13 +280,14 @@ impl Subscriber {
         for inbox in &self.inboxes {
             let mut state = inbox.lock();
             let mine = Running::inside(inbox.address());
-            while (state.waiting() > 0 || (state.running.is_some() && !mine)) && !self.is_suspended() && !state.closed {
-                if mine || Instant::now() >= deadline {
-                    break;
-                }
+            // What its owner has ended is nobody's loss, but its last call is waited for.
+            let busy = |s: &State| (s.running.is_some() && !mine) || (s.waiting() > 0 && !s.closed);
+            while busy(&state) && !self.is_suspended() && !mine && Instant::now() < deadline {
                 state = inbox.wait_idle(state, Some(deadline));
             }
-            left += state.waiting() as u64 + u64::from(state.running.is_some() && !mine);
+            if !state.closed {
+                left += state.waiting() as u64 + u64::from(state.running.is_some() && !mine);
+            }
         }
         left
     }

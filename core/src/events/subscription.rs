@@ -163,7 +163,9 @@ impl EventBus {
         let pattern = Pattern::new(&options.pattern)?;
         Error::check_range("concurrency", options.concurrency as f64, 1.0, MAX_CONCURRENCY as f64, "")?;
         if options.concurrency > 1 && (mode == Mode::Synchronous || options.durable.is_some()) {
-            return Err(Error::Conflict { what: "a synchronous or durable subscription has one handler at a time".into() });
+            return Err(Error::Conflict {
+                what: "a synchronous or durable subscription has one handler at a time".into(),
+            });
         }
         let inner = &self.inner;
         let id = inner.next_id.fetch_add(1, Ordering::Relaxed);
@@ -196,7 +198,8 @@ impl EventBus {
             skipped: AtomicU64::new(0),
             dead: Mutex::new(VecDeque::new()),
         });
-        let subscription = Subscription { subscriber: Arc::clone(&subscriber), bus: Arc::downgrade(inner), attached: true };
+        let subscription =
+            Subscription { subscriber: Arc::clone(&subscriber), bus: Arc::downgrade(inner), attached: true };
         {
             // The history is read and the subscriber added under one lock: what comes later comes to its queues.
             let mut core = lock(&inner.core);
@@ -207,9 +210,9 @@ impl EventBus {
             core.add(Arc::clone(&subscriber));
         }
         match mode {
-            Mode::Queued => subscriber
-                .start_threads()
-                .map_err(|e| Error::Unavailable { what: format!("thread for subscriber '{}': {e}", subscriber.name) })?,
+            Mode::Queued => subscriber.start_threads().map_err(|e| Error::Unavailable {
+                what: format!("thread for subscriber '{}': {e}", subscriber.name),
+            })?,
             // The history is handled before this returns.
             Mode::Synchronous => super::context::deliver([(subscriber, super::Priority::Low, 0)].into_iter()),
             Mode::Poll => {}

@@ -32,7 +32,9 @@ fn short(delivery: &Delivery) -> String {
     match delivery {
         Delivery::Event { event, replay } => format!("{}{}", if *replay { "r" } else { "" }, number(event)),
         Delivery::Lagged { lost } => format!("lost {lost}"),
-        Delivery::Gap { from, to, restarted } => format!("gap {from}-{to}{}", if *restarted { " restarted" } else { "" }),
+        Delivery::Gap { from, to, restarted } => {
+            format!("gap {from}-{to}{}", if *restarted { " restarted" } else { "" })
+        }
     }
 }
 
@@ -81,9 +83,8 @@ fn synchronous_handlers_have_run_when_publish_returns_and_never_nest() {
 fn handlers_that_publish_in_a_circle_are_stopped() {
     let bus = EventBus::new(EventOptions { max_depth: 3, ..EventOptions::default() });
     let inner = bus.clone();
-    let seen = bus
-        .subscribe(SubscribeOptions::new("a").synchronous(), move |_| Ok(say(&inner, "a", 0).map(|_| ())?))
-        .unwrap();
+    let seen =
+        bus.subscribe(SubscribeOptions::new("a").synchronous(), move |_| Ok(say(&inner, "a", 0).map(|_| ())?)).unwrap();
     say(&bus, "a", 0).unwrap();
     assert_eq!(bus.last_sequence(), 4, "the event and three that follow from it");
     let dead = seen.take_dead_letters();
@@ -157,7 +158,8 @@ fn losses_are_told_and_counted() {
 fn the_urgent_come_first() {
     let bus = EventBus::default();
     let poller = bus.poll(SubscribeOptions::new("t")).unwrap();
-    for (n, priority) in [Priority::Low, Priority::Normal, Priority::Critical, Priority::High, Priority::Critical].iter().enumerate()
+    for (n, priority) in
+        [Priority::Low, Priority::Normal, Priority::Critical, Priority::High, Priority::Critical].iter().enumerate()
     {
         bus.publish_json("t", 1, *priority, None, json!(n)).unwrap();
     }
@@ -459,7 +461,10 @@ fn events_from_other_languages_reach_typed_handlers() {
 fn what_cannot_be_published_is_refused() {
     let bus = EventBus::new(EventOptions { max_event_bytes: 10, ..EventOptions::default() });
     assert_eq!(say(&bus, "No", 1).unwrap_err().name(), "INVALID_VALUE");
-    assert_eq!(bus.publish_json("t", 1, Priority::Low, None, json!("x".repeat(9))).unwrap_err().name(), "LIMIT_EXCEEDED");
+    assert_eq!(
+        bus.publish_json("t", 1, Priority::Low, None, json!("x".repeat(9))).unwrap_err().name(),
+        "LIMIT_EXCEEDED"
+    );
     bus.publish_json("t", 1, Priority::Low, None, json!("x".repeat(8))).unwrap();
     let mark = NoEvents::on_this_thread();
     assert_eq!(say(&bus, "t", 1).unwrap_err().name(), "CONFLICT");

@@ -168,7 +168,11 @@ impl ServiceBuilder {
     }
 
     /// Adds one of several services of a type that is there already.
-    pub fn instance_named<T: ?Sized + Send + Sync + 'static>(&mut self, name: &'static str, service: Arc<T>) -> &mut Self {
+    pub fn instance_named<T: ?Sized + Send + Sync + 'static>(
+        &mut self,
+        name: &'static str,
+        service: Arc<T>,
+    ) -> &mut Self {
         self.instance_key(Key::named::<T>(name), service)
     }
 

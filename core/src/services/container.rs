@@ -246,7 +246,9 @@ fn resolve(frozen: &Frozen, scope: Option<&Level>, key: &Key) -> Result<Arc<Made
     };
     match (registration.lifetime, scope) {
         // A singleton outlives every scope, so it is made without one.
-        (Lifetime::Singleton, _) => frozen.singletons.get(&Resolver { frozen, scope: None, of: registration }, registration),
+        (Lifetime::Singleton, _) => {
+            frozen.singletons.get(&Resolver { frozen, scope: None, of: registration }, registration)
+        }
         (Lifetime::Scoped, Some(level)) => level.get(&Resolver { frozen, scope, of: registration }, registration),
         (Lifetime::Scoped, None) => Err(Error::Conflict { what: format!("{key} lives in a scope: get it from one") }),
         (Lifetime::Transient, _) => {

@@ -57,8 +57,17 @@ impl IdGenerator for UuidV7 {
         let now = (self.clock.unix_ms() & 0xffff_ffff_ffff) << 16;
         // Never below the one before: within a millisecond, or when the clock steps back, the counter moves on; when it is full,
         // the millisecond does.
-        let step = |last: u64| if now > last { now } else if last & 0xfff == 0xfff { (last | 0xffff) + 1 } else { last + 1 };
-        let before = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |l| Some(step(l))).unwrap_or_default();
+        let step = |last: u64| {
+            if now > last {
+                now
+            } else if last & 0xfff == 0xfff {
+                (last | 0xffff) + 1
+            } else {
+                last + 1
+            }
+        };
+        let before =
+            self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |l| Some(step(l))).unwrap_or_default();
         let stamp = step(before);
         let random = u128::from(random_u64() & 0x3fff_ffff_ffff_ffff);
         (u128::from(stamp >> 16) << 80) | (0x7 << 76) | (u128::from(stamp & 0xfff) << 64) | (0b10 << 62) | random

@@ -40,7 +40,8 @@ impl Random {
     fn builder(&self) -> ServiceBuilder {
         let mut builder = ServiceBuilder::new();
         for (n, (lifetime, needs)) in self.nodes.iter().enumerate() {
-            let needs: Vec<_> = needs.iter().map(|(to, optional)| Dependency { key: key(*to), optional: *optional }).collect();
+            let needs: Vec<_> =
+                needs.iter().map(|(to, optional)| Dependency { key: key(*to), optional: *optional }).collect();
             for _ in 0..1 + usize::from(self.twice.contains(&n)) {
                 let asks = needs.clone();
                 builder.register(Registration::new(key(n), LIFETIMES[*lifetime], needs.clone(), move |r| {
@@ -75,7 +76,9 @@ impl Random {
     fn model(&self) -> BTreeSet<(String, String)> {
         let n = self.nodes.len();
         let mut wrong = BTreeSet::new();
-        let mut add = |kind: &str, node: Option<usize>| wrong.insert((kind.to_owned(), node.map_or(String::new(), |n| key(n).to_string())));
+        let mut add = |kind: &str, node: Option<usize>| {
+            wrong.insert((kind.to_owned(), node.map_or(String::new(), |n| key(n).to_string())))
+        };
         for (node, (_, needs)) in self.nodes.iter().enumerate() {
             if needs.iter().any(|(to, optional)| *to >= n && !optional) {
                 add("missing", Some(node));
@@ -196,10 +199,7 @@ fn services_end_in_reverse_and_one_that_fails_stops_nobody() {
             ("Part 'base'", &StopOutcome::Stopped),
         ]
     );
-    assert_eq!(
-        *log.lock().unwrap(),
-        ["+base", "+panics", "+hangs", "+fails", "-fails", "-hangs", "-panics", "-base"]
-    );
+    assert_eq!(*log.lock().unwrap(), ["+base", "+panics", "+hangs", "+fails", "-fails", "-hangs", "-panics", "-base"]);
     assert_eq!(services.get_named::<Part>("base").err().unwrap().name(), "CLOSED");
     assert_eq!(services.get_named::<Part>("unused").err().unwrap().name(), "CLOSED");
     assert!(services.shutdown(LONG).is_empty());

@@ -28,7 +28,11 @@ pub(super) fn check(graph: &Graph, ambiguous: &[Key]) -> Vec<Problem> {
         }
         if registration.lifetime == Lifetime::Singleton {
             for path in captives(graph, registration) {
-                add("captive", registration.key.to_string(), format!("is for all but would hold on to a scope: {path}"));
+                add(
+                    "captive",
+                    registration.key.to_string(),
+                    format!("is for all but would hold on to a scope: {path}"),
+                );
             }
         }
     }
@@ -36,7 +40,11 @@ pub(super) fn check(graph: &Graph, ambiguous: &[Key]) -> Vec<Problem> {
     for registration in &sorted {
         let depth = walk.visit(&registration.key);
         if depth > MAX_DEPTH && walk.circles.is_empty() {
-            add("depth", registration.key.to_string(), format!("is at the end of a chain of {depth}, allowed is {MAX_DEPTH}"));
+            add(
+                "depth",
+                registration.key.to_string(),
+                format!("is at the end of a chain of {depth}, allowed is {MAX_DEPTH}"),
+            );
             break;
         }
     }
@@ -56,7 +64,8 @@ fn hint(graph: &Graph, key: &Key) -> String {
     let same_type: Vec<String> = graph.keys().filter(|k| k.is_like(key)).map(ToString::to_string).collect();
     let wanted = key.to_string();
     let known = if same_type.is_empty() { graph.keys().map(ToString::to_string).collect() } else { same_type };
-    let found = closest(&wanted, known.iter().map(String::as_str)).or_else(|| (known.len() == 1).then(|| known[0].clone()));
+    let found =
+        closest(&wanted, known.iter().map(String::as_str)).or_else(|| (known.len() == 1).then(|| known[0].clone()));
     found.map_or_else(|| ", which is not registered".into(), |k| format!(", which is not registered; there is {k}"))
 }
 
