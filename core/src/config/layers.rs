@@ -111,11 +111,10 @@ impl Reader<'_> {
 
     /// Files of a folder whose name without its end is `stem`: none or one.
     pub fn stem(&mut self, folder: &Path, stem: &str, required: bool, into: &mut Entries) {
-        let found: Vec<PathBuf> = EXTENSIONS
-            .iter()
-            .map(|(e, _)| folder.join(format!("{stem}.{e}")))
-            .filter(|p| self.files.info(p).is_ok())
-            .collect();
+        // Only a file that is not there is left out: one that cannot be asked must not pass for a missing one.
+        let missing = |p: &PathBuf| self.files.info(p).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+        let all = EXTENSIONS.iter().map(|(e, _)| folder.join(format!("{stem}.{e}")));
+        let found: Vec<PathBuf> = all.filter(|p| !missing(p)).collect();
         match &*found {
             [one] => self.file(one, true, into),
             [] if required => self.problem(folder.display(), "", format!("has no {stem}.yaml, .yml, .toml or .json")),

@@ -3,154 +3,21 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::generation::{Cause, Generation, changes};
 use super::keys::{KeyInfo, Keys, schema_of};
-use super::layers::{Entries, Entry, Origin, Reader, tree};
+use super::layers::{Entries, Origin, Reader, tree};
+use super::options::ConfigOptions;
 use super::settings::{Model, Settings};
 use crate::error::{Error, Problem, Result};
 use crate::events::{Class, ConfigChanged, ConfigRejected, EventBus, Payload, SubscribeOptions, Subscription};
-use crate::services::seams::{Clock, FileSystem, SystemClock, SystemFiles};
 use crate::sync::{Mutex, RwLock, lock, unpoisoned};
 
 /// Generations that can be taken back.
 const KEPT: usize = 20;
-
-/// Where a configuration is read from. Without anything it is the built-in one.
-#[derive(Clone)]
-pub struct ConfigOptions {
-    pub(super) folder: Option<PathBuf>,
-    environment: Option<String>,
-    user_files: Vec<PathBuf>,
-    prefix: String,
-    variables: Vec<(String, String)>,
-    command_line: Vec<(String, String)>,
-    pub(super) files: Arc<dyn FileSystem>,
-    pub(super) clock: Arc<dyn Clock>,
-}
-
-impl Default for ConfigOptions {
-    fn default() -> Self {
-        Self {
-            folder: None,
-            environment: None,
-            user_files: Vec::new(),
-            prefix: "PURESOUND_".into(),
-            variables: Vec::new(),
-            command_line: Vec::new(),
-            files: Arc::new(SystemFiles),
-            clock: Arc::new(SystemClock::default()),
-        }
-    }
-}
-
-impl ConfigOptions {
-    /// The built-in configuration.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A folder with `default.yaml`, `config.d/*`, `{environment}.yaml`, `local.yaml`, all of which may be missing, or be TOML
-    /// or JSON.
-    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.folder = Some(folder.into());
-        self
-    }
-
-    /// Name of the environment, such as `production`. Its file must be there.
-    pub fn environment(mut self, name: impl Into<String>) -> Self {
-        self.environment = Some(name.into());
-        self
-    }
-
-    /// A file of the user, after those of the folder. It must be there.
-    pub fn user_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.user_files.push(path.into());
-        self
-    }
-
-    /// What variables of this configuration begin with. Default `PURESOUND_`.
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
-        self
-    }
-
-    /// Environment variables. Those with the prefix and a `__` set keys: `PURESOUND_EVENTS__LANE_EVENTS=64`. Others are
-    /// for `env:NAME` in secrets.
-    pub fn variables(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.variables.extend(variables);
-        self
-    }
-
-    /// The environment variables of this process. Those that are not Unicode are left out.
-    pub fn process_variables(self) -> Self {
-        let unicode = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-        self.variables(unicode)
-    }
-
-    /// A value of the command line, `path` as in `events.lane_events`.
-    pub fn command_line(mut self, path: impl Into<String>, value: impl Into<String>) -> Self {
-        self.command_line.push((path.into(), value.into()));
-        self
-    }
-
-    /// Reads files through this.
-    pub fn files(mut self, files: Arc<dyn FileSystem>) -> Self {
-        self.files = files;
-        self
-    }
-
-    /// Takes the time from this.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// All layers below the calls, from low to high.
-    fn read(&self, reader: &mut Reader) -> Entries {
-        let mut entries = Entries::new();
-        for (path, key) in &reader.keys.keys {
-            let default = key.default.clone();
-            entries.insert(path.clone(), Entry { value: default, origin: Origin::BuiltIn, secret: None });
-        }
-        if let Some(folder) = &self.folder {
-            reader.stem(folder, "default", false, &mut entries);
-            reader.folder(&folder.join("config.d"), &mut entries);
-        }
-        if let Some(name) = &self.environment {
-            let word = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-            match &self.folder {
-                Some(folder) if word && name != "default" && name != "local" => {
-                    reader.stem(folder, name, true, &mut entries);
-                }
-                _ => reader.problems.push(Problem {
-                    place: String::new(),
-                    path: String::new(),
-                    message: format!(
-                        "environment '{name}': needs a folder and a name of letters, not 'default' or 'local'"
-                    ),
-                }),
-            }
-        }
-        if let Some(folder) = &self.folder {
-            reader.stem(folder, "local", false, &mut entries);
-        }
-        for path in &self.user_files {
-            reader.file(path, true, &mut entries);
-        }
-        for (name, value) in &self.variables {
-            let Some(rest) = name.strip_prefix(&self.prefix).filter(|r| r.contains("__")) else { continue };
-            let path = rest.to_ascii_lowercase().replace("__", ".");
-            reader.text_value(&path, value, Origin::Variable { name: name.clone() }, &mut entries);
-        }
-        for (path, value) in &self.command_line {
-            reader.text_value(path, value, Origin::CommandLine, &mut entries);
-        }
-        entries
-    }
-}
 
 struct State<T> {
     /// The layers below the calls as they were last read.
@@ -158,6 +25,8 @@ struct State<T> {
     generations: VecDeque<Arc<Generation<T>>>,
     /// Files that were looked at.
     seen: Vec<PathBuf>,
+    /// What was wrong the last time that files were read; empty when nothing was.
+    rejected: Vec<Problem>,
 }
 
 struct Inner<T> {
@@ -210,7 +79,12 @@ impl<T: Model> Config<T> {
             Err(problems)
         };
         let generation = Arc::new(generation.map_err(invalid)?);
-        let state = State { read: Arc::clone(&generation.base), generations: [Arc::clone(&generation)].into(), seen };
+        let state = State {
+            read: Arc::clone(&generation.base),
+            generations: [Arc::clone(&generation)].into(),
+            seen,
+            rejected: Vec::new(),
+        };
         let inner =
             Inner { options, keys, schema, bus: bus.clone(), live: RwLock::new(generation), state: Mutex::new(state) };
         Ok(Self { inner: Arc::new(inner) })
@@ -222,27 +96,51 @@ impl<T: Model> Config<T> {
         Arc::clone(&live)
     }
 
-    /// Reads all files again. Nothing changes when one of them is wrong, or none differs from the last time.
+    /// Reads all files again. Nothing changes when one of them is wrong, or none differs from the last time. What is wrong is told
+    /// once as `config.rejected`, until it changes.
     ///
     /// # Errors
     /// [`Error::Invalid`] with everything that is wrong; the generation that held still holds.
     pub fn reload(&self) -> Result<Arc<Generation<T>>> {
-        self.change(|config, state| {
-            let (read, seen, problems) = read_all(&config.inner.options, &config.inner.keys);
-            state.seen = seen;
-            if !problems.is_empty() {
-                return Err(invalid(problems));
+        let mut news = None;
+        let outcome = self.change(|config, state| {
+            let change = config.read_again(state);
+            let rejected = match &change {
+                Err(Error::Invalid { problems, .. }) => problems.clone(),
+                _ => Vec::new(),
+            };
+            if !rejected.is_empty() && rejected != state.rejected {
+                news = Some(ConfigRejected { generation: config.current().number, problems: rejected.clone() });
             }
-            let current = config.current();
-            if read == *state.read {
-                return Ok(Change::Same(current));
-            }
-            config.guard(&current.base, &read)?;
-            let read = Arc::new(read);
-            let change = config.accept(state, &read, &current.calls, Cause::Reload)?;
-            state.read = read;
-            Ok(change)
-        })
+            state.rejected = rejected;
+            change
+        });
+        if let Some(Err(error)) = news.map(|rejected| self.inner.bus.publish(rejected)) {
+            tracing::warn!(%error, "not everybody could be told of a refused configuration");
+        }
+        outcome
+    }
+
+    fn read_again(&self, state: &mut State<T>) -> Result<Change<T>> {
+        let (read, seen, problems) = read_all(&self.inner.options, &self.inner.keys);
+        state.seen = seen;
+        if !problems.is_empty() {
+            return Err(invalid(problems));
+        }
+        let current = self.current();
+        if read == *state.read {
+            return Ok(Change::Same(current));
+        }
+        self.guard(&current.base, &read)?;
+        let read = Arc::new(read);
+        let change = self.accept(state, &read, &current.calls, Cause::Reload)?;
+        state.read = read;
+        Ok(change)
+    }
+
+    /// What was wrong with the files the last time that they were read; empty when what holds is what they say.
+    pub fn rejected(&self) -> Vec<Problem> {
+        lock(&self.inner.state).rejected.clone()
     }
 
     /// Sets keys until the end of the process, above all other layers. All or none. `by` names who does it.
@@ -328,7 +226,9 @@ impl<T: Model> Config<T> {
         let inside = move |path: &str| {
             section.is_empty() || path.strip_prefix(&section).is_some_and(|r| r.is_empty() || r.starts_with('.'))
         };
-        let options = SubscribeOptions::new(ConfigChanged::TOPIC).name("config").class(Class::Latest).synchronous();
+        let options = SubscribeOptions::new(ConfigChanged::TOPIC).name("config").synchronous();
+        // Every change counts: none may be dropped for a newer one.
+        let options = options.class(Class::Lossless { wait: Duration::from_secs(10) });
         self.inner.bus.subscribe_to(options, move |changed: &ConfigChanged, _| {
             if changed.changes.iter().any(|c| inside(&c.path)) { handler(changed) } else { Ok(()) }
         })
@@ -353,27 +253,15 @@ impl<T: Model> Config<T> {
     /// Does one change at a time, and tells of it when the lock is gone: handlers may change the configuration themselves.
     fn change(&self, make: impl FnOnce(&Self, &mut State<T>) -> Result<Change<T>>) -> Result<Arc<Generation<T>>> {
         let made = make(self, &mut lock(&self.inner.state));
-        let told = match made {
-            Ok(Change::Same(generation)) => return Ok(generation),
-            Ok(Change::New(generation, changed)) => {
-                let told = self.inner.bus.publish(changed);
-                told.map(|_| generation)
-            }
-            Err(error) => {
-                if let Error::Invalid { problems, .. } = &error {
-                    let rejected = ConfigRejected { generation: self.current().number, problems: problems.clone() };
-                    if let Err(e) = self.inner.bus.publish(rejected) {
-                        tracing::warn!(error = %e, "nobody could be told of a refused configuration");
-                    }
-                }
-                return Err(error);
-            }
+        let (generation, changed) = match made? {
+            Change::Same(generation) => return Ok(generation),
+            Change::New(generation, changed) => (generation, changed),
         };
         // The change holds even if a subscriber had no room for the news.
-        told.or_else(|error| {
+        if let Err(error) = self.inner.bus.publish(changed) {
             tracing::warn!(%error, "not everybody could be told of a new configuration");
-            Ok(self.current())
-        })
+        }
+        Ok(generation)
     }
 
     /// Refuses to lower security by files that others may write.
@@ -385,8 +273,9 @@ impl<T: Model> Config<T> {
             if !key.lowers_security(&old.value, &new.value) {
                 continue;
             }
-            let mode = self.inner.options.files.info(file).map_err(|e| Error::io("read", Some(file), e))?.mode;
-            if mode.is_some_and(|m| m & 0o022 != 0) {
+            // A file that cannot be asked any more is not trusted; systems without such bits are.
+            let others = self.inner.options.files.info(file).map_or(true, |i| i.mode.is_some_and(|m| m & 0o022 != 0));
+            if others {
                 let message = format!(
                     "would go from {} to {}, which lowers security, and the file can be written by others: restart to take it",
                     old.value, new.value

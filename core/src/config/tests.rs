@@ -41,6 +41,9 @@ impl FileSystem for Files {
         if bytes.len() as u64 > max_bytes { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
     }
     fn info(&self, path: &Path) -> io::Result<FileInfo> {
+        if self.0.lock().unwrap().keys().any(|p| p != path && p.starts_with(path)) {
+            return Ok(FileInfo { len: 0, modified_ns: 0, number: 0, mode: Some(0o755), folder: true });
+        }
         let (bytes, mode) = self.get(path)?;
         Ok(FileInfo { len: bytes.len() as u64, modified_ns: 0, number: 0, mode: Some(mode), folder: false })
     }
@@ -49,6 +52,37 @@ impl FileSystem for Files {
     }
     fn replace(&self, _: &Path, _: &[u8]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Fails one operation, the `at`-th.
+struct Failing {
+    inner: Arc<Files>,
+    at: AtomicU64,
+    kind: io::ErrorKind,
+}
+
+impl Failing {
+    fn step(&self) -> io::Result<()> {
+        if self.at.fetch_sub(1, Ordering::SeqCst) == 1 { Err(self.kind.into()) } else { Ok(()) }
+    }
+}
+
+impl FileSystem for Failing {
+    fn read(&self, path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+        self.step()?;
+        self.inner.read(path, max_bytes)
+    }
+    fn info(&self, path: &Path) -> io::Result<FileInfo> {
+        self.step()?;
+        self.inner.info(path)
+    }
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        self.step()?;
+        self.inner.list(folder)
+    }
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.inner.replace(path, bytes)
     }
 }
 
@@ -237,6 +271,58 @@ fn a_bad_reload_keeps_what_holds_and_says_so() {
     assert_eq!((change.path.as_str(), &change.old, &change.new), ("retry.attempts", &Some(json!(4)), &Some(json!(5))));
     assert_eq!(change.origin, "c/local.yaml:1:9");
     assert_eq!((first.settings.retry.attempts, config.current().diff(&first)), (4, changed.changes.clone()));
+}
+
+/// G8: whatever single operation fails, the reload is refused as a whole or reads everything right; never a part.
+#[test]
+fn one_failing_file_operation_never_leaves_half_a_configuration() {
+    let store = files(&[
+        ("c/default.yaml", "retry: {attempts: 2}"),
+        ("c/config.d/a.toml", "[events]\nmax_depth = 3"),
+        ("c/production.json", "{\"observe\": {\"max_series\": 4}}"),
+        ("c/local.yaml", "limits: {max_channels: 5}"),
+    ]);
+    let mut refused = 0;
+    for kind in
+        [io::ErrorKind::Other, io::ErrorKind::PermissionDenied, io::ErrorKind::Interrupted, io::ErrorKind::StorageFull]
+    {
+        for at in 1_u64.. {
+            let failing = Arc::new(Failing { inner: Arc::clone(&store), at: AtomicU64::new(0), kind });
+            let options = ConfigOptions::new().folder("c").environment("production").files(Arc::clone(&failing) as _);
+            let config = load(options);
+            let first = config.current();
+            failing.at.store(at, Ordering::SeqCst);
+            let outcome = config.reload();
+            assert!(Arc::ptr_eq(&config.current(), &first), "{kind:?} at {at}");
+            // More operations were allowed than there are: all were tried.
+            if failing.at.load(Ordering::SeqCst) > 0 && failing.at.load(Ordering::SeqCst) <= at {
+                assert!(outcome.is_ok() && config.rejected().is_empty());
+                break;
+            }
+            if outcome.is_err() {
+                assert_eq!(config.rejected().len(), problems(outcome).len(), "{kind:?} at {at}");
+                refused += 1;
+            }
+            assert!(config.reload().is_ok() && config.rejected().is_empty(), "{kind:?} at {at}");
+        }
+    }
+    // Folder, four names of three stems, the folder of fragments, four files. That a file is there is seen again when it is read.
+    assert_eq!(refused, 4 * (1 + 12 - 3 + 1 + 4));
+}
+
+#[test]
+fn a_folder_that_is_gone_does_not_pass_for_an_empty_one() {
+    let store = files(&[("c/local.yaml", "retry: {attempts: 4}")]);
+    let config = load(options(&store));
+    store.remove("c/local.yaml");
+    assert_eq!(problems(config.reload()), ["c: cannot be read: entity not found"]);
+    assert_eq!(config.current().settings.retry.attempts, 4);
+    let variables =
+        [("PURESOUND_RETRY_ATTEMPTS".to_owned(), "1".to_owned()), ("PURESOUND_CORPUS".to_owned(), "x".to_owned())];
+    let one = Config::<Settings>::load(ConfigOptions::new().variables(variables), &EventBus::default());
+    let want =
+        "variable PURESOUND_RETRY_ATTEMPTS: retry_attempts: is not a key, did you mean PURESOUND_RETRY__ATTEMPTS?";
+    assert_eq!(problems(one), [want]);
 }
 
 #[test]

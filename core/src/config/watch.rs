@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::options::ConfigOptions;
 use super::settings::Model;
-use super::store::{Config, ConfigOptions};
+use super::store::Config;
 use crate::error::{Error, Result};
 use crate::services::seams::{FileInfo, FileSystem};
 use crate::sync::{Condvar, Mutex, lock, thread, wait};
@@ -13,6 +14,9 @@ use crate::sync::{Condvar, Mutex, lock, thread, wait};
 /// A change this young may be followed by another that leaves no trace in the file's time: file systems count in steps of up to
 /// two seconds (FAT). Such files are compared by content.
 const YOUNG_NS: u128 = 2_000_000_000;
+
+/// Pause before files that were refused are read again although they look the same.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// What can be seen of a file from outside.
 #[derive(Debug, PartialEq)]
@@ -66,14 +70,15 @@ impl<T: Model> Config<T> {
         let mut held = config.prints();
         let run = move || {
             let mut before: Option<Vec<Print>> = None;
+            let mut again: Option<Instant> = None;
             while !stopped(&told, interval) {
                 let now = config.prints();
-                if now == held {
+                let due = again.is_some_and(|at| Instant::now() >= at);
+                if now == held && !due {
                     before = None;
-                } else if before.as_ref() == Some(&now) {
-                    if let Err(error) = config.reload() {
-                        tracing::warn!(%error, "configuration not reloaded");
-                    }
+                } else if due || before.as_ref() == Some(&now) {
+                    // What cannot be read now may be readable later without a trace in its state.
+                    again = config.reload().is_err().then(|| Instant::now() + RETRY);
                     // What was read may have been newer than `now`; then the next look differs and reads again.
                     held = now;
                     before = None;

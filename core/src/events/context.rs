@@ -27,9 +27,9 @@ struct Synchronous {
 }
 
 thread_local! {
-    static RUNNING: RefCell<Vec<usize>> = RefCell::new(Vec::new());
-    static SYNCHRONOUS: RefCell<Synchronous> = RefCell::new(Synchronous::default());
-    static FORBIDDEN: Cell<u32> = Cell::new(0);
+    static RUNNING: RefCell<Vec<usize>> = RefCell::default();
+    static SYNCHRONOUS: RefCell<Synchronous> = RefCell::default();
+    static FORBIDDEN: Cell<u32> = Cell::default();
 }
 
 /// While it lives, its thread runs a handler of the inbox with this address.

@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(SystemFiles.read(&path, 5).unwrap(), b"12345");
         assert_eq!(SystemFiles.read(&path, 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         SystemFiles.replace(&path, b"1").unwrap();
-        assert_eq!(SystemFiles.list(dir.path()).unwrap(), [path.clone()], "no temporary file is left");
+        assert_eq!(SystemFiles.list(dir.path()).unwrap(), std::slice::from_ref(&path), "no temporary file is left");
         assert_eq!(SystemFiles.info(&path).unwrap().len, 1);
     }
 }

@@ -160,20 +160,14 @@ fn part(builder: &mut ServiceBuilder, name: &'static str, lifetime: Lifetime, ne
             match stop.name {
                 "panics" => panic!("no"),
                 "fails" => Err(Error::internal("no")),
-                "hangs" => std::thread::sleep(LONG).pipe_ok(),
+                "hangs" => {
+                    std::thread::sleep(LONG);
+                    Ok(())
+                }
                 _ => Ok(()),
             }
         }))
     }));
-}
-
-trait PipeOk {
-    fn pipe_ok(self) -> Result<(), Error>;
-}
-impl PipeOk for () {
-    fn pipe_ok(self) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! G10: small programs that are run under many orders of their steps. `PURESOUND_SCHEDULES` says under how many each, half of
 //! them random, half by priorities (PCT, 3 changes). A deadlock, a panic or a failed assertion in any order fails the test.
 
+#![allow(clippy::unwrap_used)] // helpers of tests count as tests
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
