@@ -346,6 +346,47 @@ fn the_cursor_never_passes_what_was_not_handled() {
     drop(s);
 }
 
+/// G8: events are not lost when their cursor cannot be written; they come again.
+#[test]
+fn a_cursor_that_cannot_be_kept_costs_repetition_not_events() {
+    struct Flaky(MemoryCursors);
+    impl CursorStore for Flaky {
+        fn load(&self, name: &str) -> Result<Option<Cursor>, Error> {
+            self.0.load(name)
+        }
+        fn save(&self, name: &str, cursor: Cursor) -> Result<(), Error> {
+            if cursor.sequence > 1 {
+                Err(Error::Unavailable { what: "disk".into() })
+            } else {
+                self.0.save(name, cursor)
+            }
+        }
+    }
+    let (bus, store) = (EventBus::default(), Arc::new(Flaky(MemoryCursors::default())));
+    for want in [["1", "2", "3"].as_slice(), ["r2", "r3"].as_slice()] {
+        let (told, tell) = channel();
+        let options = SubscribeOptions::new("t").name("s").durable(Arc::clone(&store) as _).synchronous();
+        let s = bus.subscribe(options, move |d| Ok(told.send(short(d))?)).unwrap();
+        if want.len() == 3 {
+            (1..=3).for_each(|n| assert_eq!(say(&bus, "t", n).unwrap(), n));
+        }
+        s.unsubscribe();
+        assert_eq!(tell.iter().collect::<Vec<_>>(), want);
+    }
+    struct Broken;
+    impl CursorStore for Broken {
+        fn load(&self, _: &str) -> Result<Option<Cursor>, Error> {
+            Err(Error::Unavailable { what: "disk".into() })
+        }
+        fn save(&self, _: &str, _: Cursor) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+    let options = SubscribeOptions::new("t").name("s").durable(Arc::new(Broken));
+    assert_eq!(bus.poll(options).unwrap_err().name(), "UNAVAILABLE");
+    assert_eq!(bus.stats().subscribers, 0);
+}
+
 #[test]
 fn unsubscribe_waits_for_the_running_call_and_is_the_end() {
     let bus = EventBus::default();
