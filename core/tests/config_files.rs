@@ -7,10 +7,6 @@ use pure_sound::events::EventBus;
 use pure_sound::formats::Limits;
 use serde_json::{Value, json};
 
-fn config() -> Config {
-    Config::load(ConfigOptions::new(), &EventBus::default()).unwrap()
-}
-
 #[test]
 fn limits_default_to_those_of_the_formats() {
     let settings = serde_json::to_value(Settings::default().limits).unwrap();
@@ -42,7 +38,7 @@ proptest! {
     #[test]
     fn checks_equal_the_json_schema(index in any::<prop::sample::Index>(), value in values()) {
         static SHARED: std::sync::LazyLock<(Config, jsonschema::Validator)> =
-            std::sync::LazyLock::new(|| (config(), jsonschema::validator_for(&settings_schema()).unwrap()));
+            std::sync::LazyLock::new(|| (Config::load(ConfigOptions::new(), &EventBus::default()).unwrap(), jsonschema::validator_for(&settings_schema()).unwrap()));
         let (config, validator) = &*SHARED;
         let paths: Vec<&str> = config.keys().map(|(path, _)| path).collect();
         let path = *index.get(&paths);
