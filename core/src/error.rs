@@ -75,6 +75,14 @@ pub enum Error {
         /// The closest existing name.
         suggestion: Option<String>,
     },
+    /// A document or a set of parts with mistakes in it, all told at once.
+    #[error("{what} has {}{}", fmt_count(.problems.len()), fmt_problems(.problems))]
+    Invalid {
+        /// What was checked: `configuration`, `service graph`, ...
+        what: &'static str,
+        /// Every mistake; at least one.
+        problems: Vec<Problem>,
+    },
     /// A limit of [`crate::formats::Limits`] or of the recipe was reached.
     #[error("limit {limit} of {max} exceeded ({value})")]
     LimitExceeded {
@@ -108,6 +116,12 @@ pub enum Error {
         /// The contradiction, in words.
         what: String,
     },
+    /// A wait that could only end after itself, such as a handler that waits for room in its own full queue.
+    #[error("would wait for itself: {what}")]
+    WouldDeadlock {
+        /// What waits for what.
+        what: String,
+    },
     /// Reading or writing failed.
     #[error("cannot {op}{}", fmt_path(.path))]
     Io {
@@ -125,12 +139,50 @@ pub enum Error {
         /// Which.
         what: String,
     },
+    /// A bounded queue or budget that stayed full for as long as the caller was willing to wait. Trying again later may work.
+    #[error("{what} is full ({max})")]
+    Full {
+        /// Which queue or budget.
+        what: String,
+        /// Its size.
+        max: u64,
+    },
+    /// A service that was shut down.
+    #[error("{what} is closed")]
+    Closed {
+        /// Which.
+        what: &'static str,
+    },
     /// A bug in this library. Please report it.
     #[error("internal error: {what}")]
     Internal {
         /// What was found.
         what: String,
     },
+}
+
+/// One mistake of [`Error::Invalid`].
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+pub struct Problem {
+    /// Where it stands: `FILE:LINE:COLUMN`, the name of a variable, ...; empty when there is no place.
+    pub place: String,
+    /// The key or part that is wrong, such as `events.lane_events`; empty for the whole.
+    pub path: String,
+    /// What is wrong with it, and what is allowed.
+    pub message: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for part in [&self.place, &self.path] {
+            if !part.is_empty() {
+                write!(f, "{part}: ")?;
+            }
+        }
+        f.write_str(&self.message)
+    }
 }
 
 /// Coarse class of an [`Error`], for programs that react to errors.
@@ -170,13 +222,17 @@ impl Error {
         (300, "OUT_OF_RANGE"),
         (301, "INVALID_VALUE"),
         (302, "UNKNOWN_NAME"),
+        (303, "INVALID"),
         (400, "LIMIT_EXCEEDED"),
         (500, "CANCELLED"),
         (600, "IO"),
         (601, "NOT_FOUND"),
         (700, "DENIED"),
         (800, "CONFLICT"),
+        (801, "WOULD_DEADLOCK"),
         (900, "UNAVAILABLE"),
+        (901, "FULL"),
+        (902, "CLOSED"),
         (1000, "INTERNAL"),
     ];
 
@@ -190,13 +246,17 @@ impl Error {
             Self::OutOfRange { .. } => 300,
             Self::InvalidValue { .. } => 301,
             Self::UnknownName { .. } => 302,
+            Self::Invalid { .. } => 303,
             Self::LimitExceeded { .. } => 400,
             Self::Cancelled => 500,
             Self::Io { .. } => 600,
             Self::NotFound { .. } => 601,
             Self::Denied { .. } => 700,
             Self::Conflict { .. } => 800,
+            Self::WouldDeadlock { .. } => 801,
             Self::Unavailable { .. } => 900,
+            Self::Full { .. } => 901,
+            Self::Closed { .. } => 902,
             Self::Internal { .. } => 1000,
         }
     }
@@ -259,14 +319,18 @@ impl Error {
 
     /// An unknown name, with the closest of `known` as suggestion.
     pub fn unknown_name<'a>(what: &'static str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
-        let suggestion = known
-            .into_iter()
-            .map(|k| (edit_distance(name, k), k))
-            .filter(|(d, k)| *d <= 2.max(k.len() / 3))
-            .min()
-            .map(|(_, k)| k.to_owned());
-        Self::UnknownName { what, name: name.to_owned(), suggestion }
+        Self::UnknownName { what, name: name.to_owned(), suggestion: closest(name, known) }
     }
+}
+
+/// The one of `known` that looks most like `name`, if any does.
+pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    known
+        .into_iter()
+        .map(|k| (edit_distance(name, k), k))
+        .filter(|(d, k)| *d <= 2.max(k.len() / 3))
+        .min()
+        .map(|(_, k)| k.to_owned())
 }
 
 /// Levenshtein distance, for suggestions.
@@ -297,6 +361,12 @@ fn fmt_unit(unit: &str) -> String {
 fn fmt_suggestion(s: &Option<String>) -> String {
     s.as_ref().map_or_else(String::new, |s| format!(", did you mean '{s}'?"))
 }
+fn fmt_count(problems: usize) -> String {
+    if problems == 1 { "a mistake".to_owned() } else { format!("{problems} mistakes") }
+}
+fn fmt_problems(problems: &[Problem]) -> String {
+    problems.iter().map(|p| format!("\n  {p}")).collect()
+}
 fn fmt_path(p: &Option<PathBuf>) -> String {
     p.as_ref().map_or_else(String::new, |p| format!(" {}", p.display()))
 }
@@ -312,6 +382,16 @@ mod tests {
         assert_eq!(codes.len(), Error::TABLE.len());
         assert_eq!(Error::Cancelled.name(), "CANCELLED");
         assert_eq!(Error::Cancelled.kind(), ErrorKind::Cancelled);
+    }
+
+    #[test]
+    fn every_mistake_of_a_document_is_told() {
+        let problem =
+            |place: &str, path: &str| Problem { place: place.into(), path: path.into(), message: "is wrong".into() };
+        let e =
+            Error::Invalid { what: "configuration", problems: vec![problem("a.yaml:3:1", "x.y"), problem("", "z")] };
+        assert_eq!(e.to_string(), "configuration has 2 mistakes\n  a.yaml:3:1: x.y: is wrong\n  z: is wrong");
+        assert_eq!((e.code(), e.name(), e.kind()), (303, "INVALID", ErrorKind::OutOfRange));
     }
 
     #[test]

@@ -2,16 +2,21 @@
 //!
 //! A recording in any common format goes in; it comes out clean, level, measured and encoded, with proof of what was
 //! done. Arrows of dependency point down: engine, processing, filters/formats/meter, dsp, audio; `error` is for all.
+//! Beside them, knowing nothing of audio: events, services, config.
 
 pub mod audio;
+pub mod config;
 pub mod dsp;
 pub mod engine;
 pub mod error;
+pub mod events;
 pub mod filters;
 pub mod formats;
 pub mod meter;
 pub mod presets;
 pub mod processing;
+pub mod services;
+mod sync;
 
 pub use engine::{Engine, EngineBuilder};
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,287 @@
+//! The configuration of an engine. Each key is defined here once: its name, unit, range, default and sentence.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::events::EventOptions;
+
+/// What a configuration is made of: sections with keys, no lists of sections.
+///
+/// Ranges and words are in the JSON Schema; beside those of the standard, keys may carry `x-unit` (text), `x-restart`,
+/// `x-secret` (true) and `x-guard` (`raise`, `raise_or_zero`, see [`Guard`](super::Guard)). Implement it for settings of your
+/// own to have them layered, checked and reloaded in the same way.
+pub trait Model:
+    Serialize + DeserializeOwned + JsonSchema + Clone + Default + PartialEq + Send + Sync + 'static
+{
+    /// What is wrong between keys: path of the one to blame, and why.
+    fn check_together(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+}
+
+/// All settings of an engine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Threads and folders.
+    pub engine: EngineSettings,
+    /// Audio of a job between measuring and encoding.
+    pub spool: SpoolSettings,
+    /// What one input may cost, unless a recipe says otherwise.
+    pub limits: LimitSettings,
+    /// Budgets that all jobs of the engine share.
+    pub resources: ResourceSettings,
+    /// Sizes of the event bus.
+    pub events: EventSettings,
+    /// Logs, metrics and health.
+    pub observe: ObserveSettings,
+    /// What fails for a passing reason is tried again.
+    pub retry: RetrySettings,
+}
+
+/// Threads and folders.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineSettings {
+    /// Threads for CPU work; 0 is one per core. Results do not depend on it.
+    #[schemars(range(min = 0, max = 1024), extend("x-unit" = "threads", "x-restart" = true))]
+    pub threads: u32,
+    /// Folder for temporary files; null is the system's.
+    #[schemars(extend("x-restart" = true))]
+    pub temp_dir: Option<PathBuf>,
+    /// Folders with presets in YAML, besides the built-in ones.
+    #[schemars(extend("x-restart" = true))]
+    pub preset_dirs: Vec<PathBuf>,
+}
+
+/// Audio of a job between measuring and encoding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpoolSettings {
+    /// Audio of one job that is kept in memory; more goes to a temporary file.
+    #[schemars(range(min = 1, max = 1_048_576), extend("x-unit" = "MiB", "x-restart" = true))]
+    pub memory_mib: u32,
+}
+
+/// What one input may cost, unless a recipe says otherwise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitSettings {
+    /// Largest input.
+    #[schemars(range(min = 1, max = 1_125_899_906_842_624_u64), extend("x-unit" = "bytes", "x-guard" = "raise"))]
+    pub max_bytes: u64,
+    /// Longest audio.
+    #[schemars(range(min = 1, max = 31_536_000), extend("x-unit" = "seconds", "x-guard" = "raise"))]
+    pub max_seconds: f64,
+    /// Most channels.
+    #[schemars(range(min = 1, max = 255), extend("x-unit" = "channels", "x-guard" = "raise"))]
+    pub max_channels: u32,
+    /// Highest sample rate.
+    #[schemars(range(min = 8000, max = 3_072_000), extend("x-unit" = "Hz", "x-guard" = "raise"))]
+    pub max_rate_hz: u32,
+    /// Largest single allocation that a header may cause.
+    #[schemars(range(min = 1_048_576, max = 4_294_967_296_u64), extend("x-unit" = "bytes", "x-guard" = "raise"))]
+    pub max_alloc_bytes: u64,
+    /// Longest time for reading one input; 0 is unlimited.
+    #[schemars(range(min = 0, max = 31_536_000), extend("x-unit" = "seconds", "x-guard" = "raise_or_zero"))]
+    pub max_wall_seconds: f64,
+}
+
+/// Budgets that all jobs of the engine share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResourceSettings {
+    /// Memory for audio; jobs wait for their share. 0 is unlimited.
+    #[schemars(range(min = 0, max = 16_777_216), extend("x-unit" = "MiB", "x-guard" = "raise_or_zero"))]
+    pub memory_mib: u32,
+    /// Jobs' worker threads; 0 is as many as the engine has.
+    #[schemars(range(min = 0, max = 1024), extend("x-unit" = "threads"))]
+    pub worker_threads: u32,
+    /// Files open at a time; 0 is unlimited.
+    #[schemars(range(min = 0, max = 1_048_576), extend("x-unit" = "files"))]
+    pub open_files: u32,
+    /// Temporary files on disk; 0 is unlimited.
+    #[schemars(range(min = 0, max = 1_073_741_824), extend("x-unit" = "MiB", "x-guard" = "raise_or_zero"))]
+    pub temp_disk_mib: u32,
+    /// Largest part of each budget that one tenant may hold.
+    #[schemars(range(min = 1, max = 100), extend("x-unit" = "percent"))]
+    pub tenant_share_percent: u32,
+    /// Longest wait of a job for its share.
+    #[schemars(range(min = 0, max = 604_800), extend("x-unit" = "seconds"))]
+    pub wait_s: u32,
+}
+
+/// Sizes of the event bus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventSettings {
+    /// Events that are kept for those who come late.
+    #[schemars(range(min = 0, max = 10_000_000), extend("x-unit" = "events"))]
+    pub history_events: u32,
+    /// Memory for them.
+    #[schemars(range(min = 0, max = 1_073_741_824), extend("x-unit" = "bytes"))]
+    pub history_bytes: u32,
+    /// Room of a subscriber for each priority, unless it says otherwise.
+    #[schemars(range(min = 1, max = 1_048_576), extend("x-unit" = "events", "x-restart" = true))]
+    pub lane_events: u32,
+    /// Largest payload, as JSON.
+    #[schemars(range(min = 1024, max = 16_777_216), extend("x-unit" = "bytes", "x-restart" = true))]
+    pub max_event_bytes: u32,
+    /// How many publications from within handlers may follow from each other.
+    #[schemars(range(min = 1, max = 1000), extend("x-restart" = true))]
+    pub max_depth: u32,
+    /// Events that a subscriber failed at and that are kept for it.
+    #[schemars(range(min = 0, max = 100_000), extend("x-unit" = "events", "x-restart" = true))]
+    pub dead_letters: u32,
+    /// Failures in a row that suspend a subscriber.
+    #[schemars(range(min = 1, max = 1_000_000), extend("x-restart" = true))]
+    pub suspend_after: u32,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What failed.
+    Error,
+    /// What somebody should look at, too.
+    Warn,
+    /// What happens, too.
+    #[default]
+    Info,
+    /// Why, too.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Logs, metrics and health.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ObserveSettings {
+    /// How much is logged.
+    pub log_level: LogLevel,
+    /// Series that one metric may have; more go to the series `other`.
+    #[schemars(range(min = 1, max = 100_000), extend("x-unit" = "series", "x-restart" = true))]
+    pub max_series: u32,
+    /// Longest time for one health check.
+    #[schemars(range(min = 1, max = 60_000), extend("x-unit" = "ms"))]
+    pub health_timeout_ms: u32,
+    /// How long the result of a health check holds.
+    #[schemars(range(min = 0, max = 600_000), extend("x-unit" = "ms"))]
+    pub health_cache_ms: u32,
+}
+
+/// What fails for a passing reason is tried again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrySettings {
+    /// Attempts in all; 1 is without another.
+    #[schemars(range(min = 1, max = 100))]
+    pub attempts: u32,
+    /// Pause before the second attempt; it doubles each time.
+    #[schemars(range(min = 0, max = 3_600_000), extend("x-unit" = "ms"))]
+    pub first_delay_ms: u32,
+    /// Longest pause.
+    #[schemars(range(min = 0, max = 3_600_000), extend("x-unit" = "ms"))]
+    pub max_delay_ms: u32,
+}
+
+impl Default for SpoolSettings {
+    fn default() -> Self {
+        Self { memory_mib: 32 }
+    }
+}
+
+/// Those of [`crate::formats::Limits`]; a test compares.
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            max_bytes: 64 << 30,
+            max_seconds: 360_000.0,
+            max_channels: 64,
+            max_rate_hz: 768_000,
+            max_alloc_bytes: 128 << 20,
+            max_wall_seconds: 0.0,
+        }
+    }
+}
+
+impl Default for ResourceSettings {
+    fn default() -> Self {
+        Self {
+            memory_mib: 0,
+            worker_threads: 0,
+            open_files: 0,
+            temp_disk_mib: 0,
+            tenant_share_percent: 100,
+            wait_s: 3600,
+        }
+    }
+}
+
+impl Default for EventSettings {
+    fn default() -> Self {
+        let options = EventOptions::default();
+        Self {
+            history_events: options.history_events as u32,
+            history_bytes: options.history_bytes as u32,
+            lane_events: options.lane_events as u32,
+            max_event_bytes: options.max_event_bytes as u32,
+            max_depth: options.max_depth,
+            dead_letters: options.dead_letters as u32,
+            suspend_after: options.suspend_after,
+        }
+    }
+}
+
+impl From<&EventSettings> for EventOptions {
+    fn from(settings: &EventSettings) -> Self {
+        Self {
+            history_events: settings.history_events as usize,
+            history_bytes: settings.history_bytes as usize,
+            lane_events: settings.lane_events as usize,
+            max_event_bytes: settings.max_event_bytes as usize,
+            max_depth: settings.max_depth,
+            dead_letters: settings.dead_letters as usize,
+            suspend_after: settings.suspend_after,
+        }
+    }
+}
+
+impl Default for ObserveSettings {
+    fn default() -> Self {
+        Self { log_level: LogLevel::Info, max_series: 1000, health_timeout_ms: 1000, health_cache_ms: 1000 }
+    }
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        Self { attempts: 3, first_delay_ms: 100, max_delay_ms: 5000 }
+    }
+}
+
+impl Model for Settings {
+    fn check_together(&self) -> Vec<(&'static str, String)> {
+        let mut wrong = Vec::new();
+        let budget = self.resources.memory_mib;
+        if budget > 0 && budget < self.spool.memory_mib {
+            let spool = self.spool.memory_mib;
+            wrong.push((
+                "resources.memory_mib",
+                format!("is {budget} MiB, less than the {spool} MiB of spool.memory_mib of one job"),
+            ));
+        }
+        if self.retry.max_delay_ms < self.retry.first_delay_ms {
+            let (max, first) = (self.retry.max_delay_ms, self.retry.first_delay_ms);
+            wrong
+                .push(("retry.max_delay_ms", format!("is {max} ms, less than the {first} ms of retry.first_delay_ms")));
+        }
+        wrong
+    }
+}

@@ -1,0 +1,35 @@
+//! Figures of the core services: one line `ID what value goal PASS|FAIL` each; exit code 1 when one fails.
+//!
+//! `cargo run --release -p pure-sound-service-figures [-- EVENTS [RELOADS]]`, by default 1,000,000 and 2,000.
+
+mod events;
+mod reloads;
+
+/// One figure beside its goal.
+fn line(id: &str, what: &str, value: impl std::fmt::Display, goal: &str, good: bool) -> bool {
+    println!("{id} {what}: {value}, goal {goal}: {}", if good { "PASS" } else { "FAIL" });
+    good
+}
+
+/// A field of `/proc/self/status` in KiB; none where there is no such file.
+fn status_kib(field: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with(field))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn main() {
+    let number = |n: usize, default| std::env::args().nth(n).map_or(Ok(default), |s| s.parse::<u64>());
+    let (Ok(events), Ok(reloads)) = (number(1, 1_000_000), number(2, 2_000)) else {
+        eprintln!("usage: pure-sound-service-figures [EVENTS [RELOADS]]");
+        std::process::exit(2);
+    };
+    // Handlers that panic are part of the measurement; their messages are not.
+    std::panic::set_hook(Box::new(|info| {
+        if !info.to_string().contains("on purpose") {
+            eprintln!("{info}");
+        }
+    }));
+    let good = [events::run(events), reloads::run(reloads)];
+    std::process::exit(i32::from(good.contains(&false)));
+}
