@@ -92,8 +92,8 @@ impl CutSilence {
                 let cut = Cut { start, end: start + pause - self.keep };
                 self.cuts.push_back(cut);
                 self.findings.push(Finding {
-                    filter: "cut_silence",
-                    what: "cut",
+                    filter: "cut_silence".into(),
+                    what: "cut".into(),
                     start_s: spec.seconds(cut.start),
                     end_s: spec.seconds(cut.end),
                 });

@@ -73,8 +73,11 @@ impl Filter for Echo {
         self.reset();
         let repetitions = passes(self.params.feedback_percent / 100.0).ceil() as usize;
         // The low-pass takes a little longer to fade than the loop: a hundred time constants are beyond doubt.
-        let lowpass_frames =
-            if self.damping > 0.0 { (100.0 * self.rate_hz / (6.28 * self.params.damping_hz)) as usize } else { 0 };
+        let lowpass_frames = if self.damping > 0.0 {
+            (100.0 * self.rate_hz / (std::f64::consts::TAU * self.params.damping_hz)) as usize
+        } else {
+            0
+        };
         let tail_frames = repetitions * self.delay_frames + lowpass_frames;
         Ok(Prepared { spec, max_frames, latency_frames: 0, tail_frames })
     }

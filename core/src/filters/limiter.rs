@@ -360,7 +360,7 @@ mod tests {
         let tone: Vec<f32> = (0..48_000).map(|n| 0.9 * (n as f32 * 0.13).sin()).collect();
         let mut f = Limiter::new(&LimiterParams { ceiling_dbtp: 0.0, ..Default::default() });
         f.prepare(spec, tone.len()).unwrap();
-        let mut block = Buffer::from_channels(spec, &[tone.clone()]);
+        let mut block = Buffer::from_channels(spec, std::slice::from_ref(&tone));
         f.process(&mut block);
         assert!(f.set_parameter(0, -6.0) && f.set_parameter(2, 20.0) && !f.set_parameter(LOOKAHEAD, 1.0));
         assert!(!f.set_parameter(3, 1.0));

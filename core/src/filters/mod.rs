@@ -141,6 +141,8 @@ pub use params::{Category, ParamInfo, ParamKind};
 pub use registry::{FilterInfo, filters};
 pub use spec::FilterSpec;
 
+use std::borrow::Cow;
+
 use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
 
@@ -159,12 +161,12 @@ pub struct Prepared {
 }
 
 /// Something that a filter found in a file, or did to it, for the report.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Finding {
     /// Name of the filter.
-    pub filter: &'static str,
+    pub filter: Cow<'static, str>,
     /// What it is, such as `cut`.
-    pub what: &'static str,
+    pub what: Cow<'static, str>,
     /// Where it begins, in seconds of the filter's input.
     pub start_s: f64,
     /// Where it ends, in seconds of the filter's input.

@@ -1,5 +1,6 @@
 //! Saturation: the curves of tape, valves and transistors, calculated at a higher rate.
 
+use super::clipper::Oversampling;
 use super::delay::Delay;
 use super::math::{exp2, smoothing};
 use super::params::{FilterParams, filter_choice, filter_params};
@@ -17,28 +18,6 @@ filter_choice! {
     }
 }
 
-filter_choice! {
-    /// How many times the rate is raised for the curve.
-    pub enum Oversampling {
-        Four = "4": "Four times.",
-        One = "1": "Not at all: no latency, but aliases.",
-        Two = "2": "Twice.",
-        Eight = "8": "Eight times.",
-    }
-}
-
-impl Oversampling {
-    /// The factor.
-    pub fn factor(self) -> usize {
-        match self {
-            Self::One => 1,
-            Self::Two => 2,
-            Self::Four => 4,
-            Self::Eight => 8,
-        }
-    }
-}
-
 filter_params! {
     /// Adds warmth and harmonics by driving the sound into a soft curve.
     pub struct SaturationParams for "saturation" in Effects, realtime true {
@@ -49,7 +28,7 @@ filter_params! {
         /// Gain after the curve.
         output_db: f64 = 0.0, -48.0 to 24.0 "dB";
         /// How many times the rate is raised, so that harmonics have room above the band instead of folding back.
-        oversampling: Oversampling = Oversampling::Four;
+        oversampling: Oversampling = Oversampling::X4;
         /// Share of the saturated sound; the rest is the input.
         mix_percent: f64 = 100.0, 0.0 to 100.0 "%";
     }
@@ -226,15 +205,15 @@ mod tests {
             20.0 * amplitude(&params, hz).max(1e-12).log10()
         };
         // The seventh harmonic of 5 kHz, 35 kHz, comes back at 13 kHz.
-        let plain = db(SaturationCurve::Tanh, Oversampling::One, 13_000.0);
-        let clean = db(SaturationCurve::Tanh, Oversampling::Eight, 13_000.0);
+        let plain = db(SaturationCurve::Tanh, Oversampling::X1, 13_000.0);
+        let clean = db(SaturationCurve::Tanh, Oversampling::X8, 13_000.0);
         assert!(plain > -70.0 && clean < -100.0, "{plain} {clean}");
         // `sin^3` has a quarter of its amplitude in the third harmonic: 4/27 of 1/4, for a sine of 0.5 driven by 6 dB.
-        let third = db(SaturationCurve::Cubic, Oversampling::Four, 15_000.0);
+        let third = db(SaturationCurve::Cubic, Oversampling::X4, 15_000.0);
         let driven = 0.5 * 10f64.powf(6.0 / 20.0);
         assert!((third - 20.0 * (driven.powi(3) / 27.0).log10()).abs() < 0.01, "{third}");
         // Even harmonics only from the uneven curve.
-        assert!(db(SaturationCurve::Tube, Oversampling::Four, 10_000.0) > -40.0);
-        assert!(db(SaturationCurve::Tanh, Oversampling::Four, 10_000.0) < -110.0);
+        assert!(db(SaturationCurve::Tube, Oversampling::X4, 10_000.0) > -40.0);
+        assert!(db(SaturationCurve::Tanh, Oversampling::X4, 10_000.0) < -110.0);
     }
 }

@@ -6,7 +6,7 @@ use super::progress::Tracker;
 use super::recipe::Trim;
 use crate::audio::{Buffer, IntBuffer, Spec};
 use crate::error::Result;
-use crate::filters::{FileChain, FilterSpec};
+use crate::filters::{FileChain, FilterSpec, Finding};
 use crate::formats::Decoder;
 use crate::meter::{Loudness, LoudnessMeter, MeterOptions};
 
@@ -16,6 +16,8 @@ pub(crate) struct Analysed {
     pub filtered: Option<Loudness>,
     /// Frames read from the input, after trimming.
     pub frames: u64,
+    /// What filters found or did.
+    pub findings: Vec<Finding>,
 }
 
 /// Reads the wanted part of an input, block by block.
@@ -77,7 +79,7 @@ pub(crate) fn analyse(
             tracker.advance(Stage::Analyse, block.frames(), spec.rate_hz);
             each(&block)?;
         }
-        return Ok(Analysed { filtered: None, before: None, frames });
+        return Ok(Analysed { filtered: None, before: None, frames, findings: Vec::new() });
     }
     let (first, rest) = front.split_at(split_point(front));
     let mut chain = FileChain::new(first)?;
@@ -125,7 +127,9 @@ pub(crate) fn analyse(
             two_stages(both, |filtered| filtered.drain(&mut |block| out(block))).map(drop)
         },
     )?;
-    Ok(Analysed { filtered: filtered.map(|m| m.summary()).or(before), before, frames })
+    let mut findings = chain.take_findings();
+    findings.append(&mut second_chain.take_findings());
+    Ok(Analysed { filtered: filtered.map(|m| m.summary()).or(before), before, frames, findings })
 }
 
 /// Sends all blocks through `chain`, and what comes out of it to `send`.

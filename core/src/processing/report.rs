@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::recipe::{CheckSpec, LevelTarget};
 use crate::audio::Spec;
+use crate::filters::Finding;
 use crate::formats::encode::{Encoded, Negotiated};
 use crate::formats::tags::Loss;
 use crate::formats::{Damage, StreamInfo};
@@ -68,6 +69,9 @@ pub struct Report {
     pub damage: Damage,
     /// What was done, in order.
     pub steps: Vec<Step>,
+    /// What filters found or did, such as the cuts of `cut_silence`.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// The input, measured.
     pub before: Option<Loudness>,
     /// After the filters, before gain and limiter.

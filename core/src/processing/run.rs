@@ -101,6 +101,7 @@ pub(crate) fn run(
         input_pcm_blake3: hash,
         damage: decoder.damage().clone(),
         steps: job.steps.clone(),
+        findings: analysed.findings,
         before: analysed.before,
         filtered: analysed.filtered,
         outputs,
@@ -277,7 +278,7 @@ fn run_copy(decoder: &mut dyn Decoder, context: &LaneContext<'_>) -> Result<Copi
         }
         finished.push(lane.finish_copy(encoded, before, bit_exact)?);
     }
-    let analysed = Analysed { filtered: None::<Loudness>, before, frames };
+    let analysed = Analysed { filtered: None::<Loudness>, before, frames, findings: Vec::new() };
     Ok(Copied { analysed, finished, hash })
 }
 
