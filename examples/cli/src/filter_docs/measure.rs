@@ -65,11 +65,13 @@ pub fn is_linear(spec: &FilterSpec) -> bool {
     })
 }
 
-/// Gain in dB and phase in degrees at `freq_hz` of an impulse response.
-pub fn response(impulse: &[f32], freq_hz: f64) -> (f64, f64) {
+/// Gain in dB and phase in degrees at `freq_hz` of an impulse response that begins `early` frames before the impulse.
+pub fn response(impulse: &[f32], early: usize, freq_hz: f64) -> (f64, f64) {
     let (sin, cos) = (2.0 * PI * freq_hz / f64::from(RATE_HZ)).sin_cos();
     let (re, im) =
         impulse.iter().rev().fold((0.0, 0.0), |(re, im), h| (f64::from(*h) + re * cos + im * sin, im * cos - re * sin));
+    let (sin, cos) = (2.0 * PI * freq_hz * early as f64 / f64::from(RATE_HZ)).sin_cos();
+    let (re, im) = (re * cos - im * sin, im * cos + re * sin);
     (20.0 * re.hypot(im).max(1e-9).log10(), im.atan2(re).to_degrees())
 }
 

@@ -29,14 +29,18 @@ fn frequencies() -> impl Iterator<Item = f64> {
 }
 
 fn response(spec: &FilterSpec) -> Option<Picture> {
-    let mut left = vec![0.0; 1 << 16];
-    left[0] = 1.0;
+    // With the latency compensated, half of a linear-phase response comes before the impulse.
+    const LEAD: usize = 1 << 13;
+    let mut left = vec![0.0; LEAD + (1 << 16)];
+    left[LEAD] = 1.0;
     let out = measure::run_left(spec, &left)?;
     let names = if out.len() > 1 { ["left to left", "left to right"] } else { ["", ""] };
     let (mut lines, mut phases) = (Vec::new(), Vec::new());
     for (impulse, name) in out.iter().zip(names) {
         let Some(end) = impulse.iter().rposition(|h| h.abs() > 1e-9) else { continue };
-        let all: Vec<_> = frequencies().map(|hz| (hz, measure::response(&impulse[..=end], hz))).collect();
+        let start = impulse.iter().position(|h| h.abs() > 1e-9).unwrap_or(0).min(LEAD);
+        let part = &impulse[start..=end];
+        let all: Vec<_> = frequencies().map(|hz| (hz, measure::response(part, LEAD - start, hz))).collect();
         let label = name.to_owned();
         lines.push(Line { label, points: all.iter().map(|(hz, r)| (*hz, r.0)).collect(), grey: false });
         phases = all.iter().map(|(hz, r)| (*hz, r.1)).collect();
