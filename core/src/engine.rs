@@ -1,44 +1,70 @@
 //! The facade: everything that programs and bindings do goes through an [`Engine`].
 
+mod run_events;
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::config::{Config, LimitSettings, Settings};
 use crate::error::{Error, Result};
+use crate::events::{EventBus, EventOptions, Subscription};
 use crate::filters::FilterSpec;
 use crate::formats::decode::{self, DecoderFactory};
 use crate::formats::tags::Metadata;
-use crate::formats::{Decoder, MediaInfo, ReadOptions, Source};
+use crate::formats::{Decoder, Limits, MediaInfo, ReadOptions, Source};
 use crate::meter::Loudness;
 use crate::presets::PresetStore;
 use crate::processing::{self, Control, FileAssets, Plan, Recipe, Report, Resources};
+use crate::services::seams::{IdGenerator, UuidV7};
+use run_events::RunEvents;
 
-/// Builds an [`Engine`]. Every setting has a default.
+/// Where settings come from.
 #[derive(Clone)]
+enum Values {
+    Fixed(Box<Settings>),
+    Live(Config),
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self::Fixed(Box::default())
+    }
+}
+
+impl Values {
+    fn with<T>(&self, read: impl FnOnce(&Settings) -> T) -> T {
+        match self {
+            Self::Fixed(settings) => read(settings),
+            Self::Live(config) => read(&config.current().settings),
+        }
+    }
+}
+
+/// Builds an [`Engine`]. Every setting has a default; what is set here wins over a configuration.
+#[derive(Clone, Default)]
 pub struct EngineBuilder {
-    threads: usize,
-    spool_memory_bytes: u64,
+    threads: Option<usize>,
+    spool_memory_bytes: Option<u64>,
     temp_dir: Option<PathBuf>,
     preset_dirs: Vec<PathBuf>,
     decoders: Vec<Arc<dyn DecoderFactory>>,
-}
-
-impl Default for EngineBuilder {
-    fn default() -> Self {
-        Self { threads: 0, spool_memory_bytes: 32 << 20, temp_dir: None, preset_dirs: Vec::new(), decoders: Vec::new() }
-    }
+    values: Values,
+    events: Option<EventBus>,
 }
 
 impl EngineBuilder {
     /// Number of threads for CPU work; 0 (default) is one per core. Results do not depend on it.
     pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
+        self.threads = Some(threads);
         self
     }
 
     /// Audio of one job that is kept in memory between measuring and encoding, in bytes. What is more goes to a temporary
     /// file. Default 32 MiB.
     pub fn spool_memory_bytes(mut self, bytes: u64) -> Self {
-        self.spool_memory_bytes = bytes;
+        self.spool_memory_bytes = Some(bytes);
         self
     }
 
@@ -48,7 +74,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Adds a folder with presets in YAML.
+    /// Adds a folder with presets in YAML, after those of the configuration.
     pub fn preset_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.preset_dirs.push(dir.into());
         self
@@ -60,27 +86,95 @@ impl EngineBuilder {
         self
     }
 
+    /// Takes these settings. The last of this and [`EngineBuilder::config`] counts.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.values = Values::Fixed(Box::new(settings));
+        self
+    }
+
+    /// Follows a configuration: keys that need a restart are read when the engine is built, `limits.*` by each call, and the
+    /// history of the bus follows `events.history_*`. Events go to the bus of the configuration.
+    pub fn config(mut self, config: &Config) -> Self {
+        self.values = Values::Live(config.clone());
+        self
+    }
+
+    /// Publishes to this bus, whose sizes are the host's matter then. Default: the bus of the configuration, or a new one.
+    pub fn events(mut self, bus: &EventBus) -> Self {
+        self.events = Some(bus.clone());
+        self
+    }
+
     /// Makes the engine.
     ///
     /// # Errors
-    /// Those of [`PresetStore::load_dir`]; [`Error::Unavailable`] when threads cannot be started.
+    /// Those of [`PresetStore::load_dir`]; [`Error::Unavailable`] when threads cannot be started; [`Error::Closed`] when the bus of
+    /// the configuration was shut down.
     pub fn build(self) -> Result<Engine> {
         let mut presets = PresetStore::built_in()?;
-        for dir in &self.preset_dirs {
-            presets.load_dir(dir)?;
-        }
+        let (threads, spool_memory_bytes, temp_dir) = self.values.with(|settings| {
+            for dir in settings.engine.preset_dirs.iter().chain(&self.preset_dirs) {
+                presets.load_dir(dir)?;
+            }
+            Ok((
+                self.threads.unwrap_or(settings.engine.threads as usize),
+                self.spool_memory_bytes.unwrap_or(u64::from(settings.spool.memory_mib) << 20),
+                self.temp_dir.or_else(|| settings.engine.temp_dir.clone()),
+            ))
+        })?;
+        let (events, resizing) = match (self.events, &self.values) {
+            (Some(bus), _) => (bus, None),
+            (None, Values::Fixed(settings)) => (EventBus::new(EventOptions::from(&settings.events)), None),
+            (None, Values::Live(config)) => (config.events().clone(), Some(follow_history(config)?)),
+        };
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.threads)
+            .num_threads(threads)
             .thread_name(|i| format!("pure-sound-{i}"))
             .build()
             .map_err(|e| Error::Unavailable { what: format!("worker threads: {e}") })?;
         Ok(Engine {
             presets,
             pool: Arc::new(pool),
-            spool_memory_bytes: self.spool_memory_bytes,
-            temp_dir: self.temp_dir,
+            spool_memory_bytes,
+            temp_dir,
             decoders: self.decoders,
+            values: self.values,
+            events,
+            ids: UuidV7::default(),
+            _resizing: resizing,
         })
+    }
+}
+
+/// Keeps the history of the bus of `config` as large as `events.history_*` say, until the subscription goes.
+fn follow_history(config: &Config) -> Result<Subscription> {
+    let resize = |config: &Config| {
+        let sizes = EventOptions::from(&config.current().settings.events);
+        config.events().resize_history(sizes.history_events, sizes.history_bytes);
+    };
+    let follower = config.clone();
+    let subscription = config.on_change("events", move |_| {
+        resize(&follower);
+        Ok(())
+    })?;
+    resize(config);
+    Ok(subscription)
+}
+
+/// The limits that hold for a reader who asks for `asked`: one that is not the default of [`Limits`] was said on purpose and stays,
+/// the others are those of the configuration.
+fn limits_under(configured: &LimitSettings, asked: &Limits) -> Limits {
+    fn one<T: PartialEq>(asked: T, default: T, configured: T) -> T {
+        if asked == default { configured } else { asked }
+    }
+    let default = Limits::default();
+    Limits {
+        max_bytes: one(asked.max_bytes, default.max_bytes, configured.max_bytes),
+        max_seconds: one(asked.max_seconds, default.max_seconds, configured.max_seconds),
+        max_channels: one(asked.max_channels, default.max_channels, configured.max_channels),
+        max_rate_hz: one(asked.max_rate_hz, default.max_rate_hz, configured.max_rate_hz),
+        max_alloc_bytes: one(asked.max_alloc_bytes, default.max_alloc_bytes, configured.max_alloc_bytes),
+        max_wall_seconds: one(asked.max_wall_seconds, default.max_wall_seconds, configured.max_wall_seconds),
     }
 }
 
@@ -91,6 +185,10 @@ pub struct Engine {
     spool_memory_bytes: u64,
     temp_dir: Option<PathBuf>,
     decoders: Vec<Arc<dyn DecoderFactory>>,
+    values: Values,
+    events: EventBus,
+    ids: UuidV7,
+    _resizing: Option<Subscription>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -118,12 +216,24 @@ impl Engine {
         &self.presets
     }
 
+    /// The bus that [`Engine::process`] tells of its runs: `process.started`, `process.stage` for each stage entered,
+    /// `process.finished`.
+    pub fn events(&self) -> &EventBus {
+        &self.events
+    }
+
+    /// `options` with the limits of the configuration where they say nothing else.
+    fn read_options(&self, options: &ReadOptions) -> ReadOptions {
+        let limits = self.values.with(|settings| limits_under(&settings.limits, &options.limits));
+        ReadOptions { limits, ..options.clone() }
+    }
+
     /// Tells what an input is without decoding all of it.
     ///
     /// # Errors
     /// As [`crate::formats::probe`].
     pub fn probe(&self, source: Source, options: &ReadOptions) -> Result<MediaInfo> {
-        Ok(decode::open_described(source, options, &self.decoders)?.1)
+        Ok(decode::open_described(source, &self.read_options(options), &self.decoders)?.1)
     }
 
     /// Reads tags, pictures and chapters, also of files whose audio cannot be decoded here.
@@ -131,7 +241,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::formats::probe`], when there are no tags either.
     pub fn tags(&self, source: Source, options: &ReadOptions) -> Result<Metadata> {
-        decode::read_tags(source, options)
+        decode::read_tags(source, &self.read_options(options))
     }
 
     /// Opens an input for reading blocks.
@@ -139,7 +249,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::formats::open`].
     pub fn open(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Decoder>> {
-        decode::open_with(source, options, &self.decoders)
+        decode::open_with(source, &self.read_options(options), &self.decoders)
     }
 
     /// Measures loudness, true peak and levels of a whole input.
@@ -183,6 +293,13 @@ impl Engine {
     /// # Errors
     /// As [`Engine::process`].
     pub fn process_source(&self, source: Source, recipe: &Recipe, control: &Control) -> Result<Report> {
+        let events = RunEvents::new(&self.events, self.ids.next_id(), recipe.outputs.len());
+        let result = self.run(source, recipe, control, &events);
+        events.finished(&result);
+        result
+    }
+
+    fn run(&self, source: Source, recipe: &Recipe, control: &Control, events: &RunEvents<'_>) -> Result<Report> {
         recipe.validate()?;
         let recipe = &self.with_assets(recipe)?;
         let (decoder, media) = decode::open_described(source, &recipe.read, &self.decoders)?;
@@ -191,7 +308,8 @@ impl Engine {
             spool_memory_bytes: self.spool_memory_bytes,
             temp_dir: self.temp_dir.clone(),
         };
-        processing::run(decoder, &media, recipe, &resources, control)
+        events.started(media.stream.duration.map(|d| media.stream.spec.seconds(d.frames)));
+        processing::run(decoder, &media, recipe, &resources, control, &|stage, done| events.stage(stage, done))
     }
 
     /// Loads the recordings that filters name (such as the impulse of `convolution`), before a
@@ -200,14 +318,16 @@ impl Engine {
     /// # Errors
     /// Those of [`Engine::open`] and of decoding.
     pub fn load_assets(&self, filters: &mut [FilterSpec], options: &ReadOptions) -> Result<()> {
+        let options = &self.read_options(options);
         let mut assets = FileAssets { options, decoders: &self.decoders };
         filters.iter_mut().try_for_each(|filter| filter.load_assets(&mut assets))
     }
 
     fn with_assets(&self, recipe: &Recipe) -> Result<Recipe> {
         let mut recipe = recipe.clone();
-        let options = recipe.read.clone();
-        self.load_assets(&mut recipe.filters, &options)?;
+        recipe.read = self.read_options(&recipe.read);
+        let mut assets = FileAssets { options: &recipe.read, decoders: &self.decoders };
+        recipe.filters.iter_mut().try_for_each(|filter| filter.load_assets(&mut assets))?;
         Ok(recipe)
     }
 }

@@ -60,5 +60,5 @@ fn the_schema_itself_is_one() {
     assert!(jsonschema::meta::is_valid(&settings_schema()));
     let validator = jsonschema::validator_for(&settings_schema()).unwrap();
     assert!(validator.is_valid(&serde_json::to_value(Settings::default()).unwrap()));
-    assert!(!validator.is_valid(&json!({"retry": {"atempts": 1}})));
+    assert!(!validator.is_valid(&json!({"limits": {"max_chanels": 1}})));
 }

@@ -6,14 +6,15 @@
 //! with its place. What holds is a numbered [`Generation`]; a change that is wrong changes nothing.
 //!
 //! ```
-//! use pure_sound::config::{Config, ConfigOptions, Settings};
-//! use pure_sound::events::EventBus;
+//! use pure_sound::config::{Config, ConfigOptions};
 //!
-//! let options = ConfigOptions::new().variables([("PURESOUND_RETRY__ATTEMPTS".into(), "5".into())]);
-//! let config = Config::<Settings>::load(options, &EventBus::default())?;
+//! let options = ConfigOptions::new().variables([("PURESOUND_LIMITS__MAX_CHANNELS".into(), "8".into())]);
+//! let config = Config::open(options)?;
 //! let now = config.current();
-//! assert_eq!(now.settings.retry.attempts, 5);
-//! assert_eq!(now.entry("retry.attempts").unwrap().origin.to_string(), "variable PURESOUND_RETRY__ATTEMPTS");
+//! assert_eq!(now.settings.limits.max_channels, 8);
+//! // An engine that follows it.
+//! let engine = pure_sound::Engine::builder().config(&config).build()?;
+//! assert_eq!(now.entry("limits.max_channels").unwrap().origin.to_string(), "variable PURESOUND_LIMITS__MAX_CHANNELS");
 //! # Ok::<(), pure_sound::Error>(())
 //! ```
 

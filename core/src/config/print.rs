@@ -12,7 +12,7 @@ pub fn default_yaml<T: Model>() -> String {
     let keys = Keys::read(&schema_of::<T>().to_value(), &defaults);
     let mut text = String::from(
         "# The configuration with every key and its default. Made from the code by tests/update-generated: change values in\n\
-         # local.yaml, {environment}.yaml or variables such as PURESOUND_RETRY__ATTEMPTS.\n",
+         # local.yaml, {environment}.yaml or variables such as PURESOUND_ENGINE__THREADS.\n",
     );
     let mut sections: Vec<(&str, &str)> = vec![("", "")];
     sections.extend(keys.sections.iter().map(|(path, about)| (path.as_str(), about.as_str())));

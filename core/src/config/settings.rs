@@ -32,14 +32,8 @@ pub struct Settings {
     pub spool: SpoolSettings,
     /// What one input may cost, unless a recipe says otherwise.
     pub limits: LimitSettings,
-    /// Budgets that all jobs of the engine share.
-    pub resources: ResourceSettings,
     /// Sizes of the event bus.
     pub events: EventSettings,
-    /// Logs, metrics and health.
-    pub observe: ObserveSettings,
-    /// What fails for a passing reason is tried again.
-    pub retry: RetrySettings,
 }
 
 /// Threads and folders.
@@ -90,30 +84,6 @@ pub struct LimitSettings {
     pub max_wall_seconds: f64,
 }
 
-/// Budgets that all jobs of the engine share.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ResourceSettings {
-    /// Memory for audio; jobs wait for their share. 0 is unlimited.
-    #[schemars(range(min = 0, max = 16_777_216), extend("x-unit" = "MiB", "x-guard" = "raise_or_zero"))]
-    pub memory_mib: u32,
-    /// Jobs' worker threads; 0 is as many as the engine has.
-    #[schemars(range(min = 0, max = 1024), extend("x-unit" = "threads"))]
-    pub worker_threads: u32,
-    /// Files open at a time; 0 is unlimited.
-    #[schemars(range(min = 0, max = 1_048_576), extend("x-unit" = "files"))]
-    pub open_files: u32,
-    /// Temporary files on disk; 0 is unlimited.
-    #[schemars(range(min = 0, max = 1_073_741_824), extend("x-unit" = "MiB", "x-guard" = "raise_or_zero"))]
-    pub temp_disk_mib: u32,
-    /// Largest part of each budget that one tenant may hold.
-    #[schemars(range(min = 1, max = 100), extend("x-unit" = "percent"))]
-    pub tenant_share_percent: u32,
-    /// Longest wait of a job for its share.
-    #[schemars(range(min = 0, max = 604_800), extend("x-unit" = "seconds"))]
-    pub wait_s: u32,
-}
-
 /// Sizes of the event bus.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -141,57 +111,6 @@ pub struct EventSettings {
     pub suspend_after: u32,
 }
 
-/// How much is logged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LogLevel {
-    /// Nothing.
-    Off,
-    /// What failed.
-    Error,
-    /// What somebody should look at, too.
-    Warn,
-    /// What happens, too.
-    #[default]
-    Info,
-    /// Why, too.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// Logs, metrics and health.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ObserveSettings {
-    /// How much is logged.
-    pub log_level: LogLevel,
-    /// Series that one metric may have; more go to the series `other`.
-    #[schemars(range(min = 1, max = 100_000), extend("x-unit" = "series", "x-restart" = true))]
-    pub max_series: u32,
-    /// Longest time for one health check.
-    #[schemars(range(min = 1, max = 60_000), extend("x-unit" = "ms"))]
-    pub health_timeout_ms: u32,
-    /// How long the result of a health check holds.
-    #[schemars(range(min = 0, max = 600_000), extend("x-unit" = "ms"))]
-    pub health_cache_ms: u32,
-}
-
-/// What fails for a passing reason is tried again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RetrySettings {
-    /// Attempts in all; 1 is without another.
-    #[schemars(range(min = 1, max = 100))]
-    pub attempts: u32,
-    /// Pause before the second attempt; it doubles each time.
-    #[schemars(range(min = 0, max = 3_600_000), extend("x-unit" = "ms"))]
-    pub first_delay_ms: u32,
-    /// Longest pause.
-    #[schemars(range(min = 0, max = 3_600_000), extend("x-unit" = "ms"))]
-    pub max_delay_ms: u32,
-}
-
 impl Default for SpoolSettings {
     fn default() -> Self {
         Self { memory_mib: 32 }
@@ -208,19 +127,6 @@ impl Default for LimitSettings {
             max_rate_hz: 768_000,
             max_alloc_bytes: 128 << 20,
             max_wall_seconds: 0.0,
-        }
-    }
-}
-
-impl Default for ResourceSettings {
-    fn default() -> Self {
-        Self {
-            memory_mib: 0,
-            worker_threads: 0,
-            open_files: 0,
-            temp_disk_mib: 0,
-            tenant_share_percent: 100,
-            wait_s: 3600,
         }
     }
 }
@@ -254,34 +160,15 @@ impl From<&EventSettings> for EventOptions {
     }
 }
 
-impl Default for ObserveSettings {
-    fn default() -> Self {
-        Self { log_level: LogLevel::Info, max_series: 1000, health_timeout_ms: 1000, health_cache_ms: 1000 }
-    }
-}
-
-impl Default for RetrySettings {
-    fn default() -> Self {
-        Self { attempts: 3, first_delay_ms: 100, max_delay_ms: 5000 }
-    }
-}
-
 impl Model for Settings {
     fn check_together(&self) -> Vec<(&'static str, String)> {
-        let mut wrong = Vec::new();
-        let budget = self.resources.memory_mib;
-        if budget > 0 && budget < self.spool.memory_mib {
-            let spool = self.spool.memory_mib;
-            wrong.push((
-                "resources.memory_mib",
-                format!("is {budget} MiB, less than the {spool} MiB of spool.memory_mib of one job"),
-            ));
+        let EventSettings { history_events, history_bytes, max_event_bytes, .. } = self.events;
+        // One event would push all others out of the history, and itself too.
+        if history_events > 0 && history_bytes > 0 && history_bytes < max_event_bytes {
+            let why =
+                format!("is {history_bytes} bytes, less than the {max_event_bytes} bytes of events.max_event_bytes");
+            return vec![("events.history_bytes", why)];
         }
-        if self.retry.max_delay_ms < self.retry.first_delay_ms {
-            let (max, first) = (self.retry.max_delay_ms, self.retry.first_delay_ms);
-            wrong
-                .push(("retry.max_delay_ms", format!("is {max} ms, less than the {first} ms of retry.first_delay_ms")));
-        }
-        wrong
+        Vec::new()
     }
 }

@@ -13,7 +13,9 @@ use super::layers::{Entries, Origin, Reader, tree};
 use super::options::ConfigOptions;
 use super::settings::{Model, Settings};
 use crate::error::{Error, Problem, Result};
-use crate::events::{Class, ConfigChanged, ConfigRejected, EventBus, Payload, SubscribeOptions, Subscription};
+use crate::events::{
+    Class, ConfigChanged, ConfigRejected, EventBus, EventOptions, Payload, SubscribeOptions, Subscription,
+};
 use crate::sync::{Mutex, RwLock, lock, unpoisoned};
 
 /// Generations that can be taken back.
@@ -63,12 +65,26 @@ enum Change<T> {
     New(Arc<Generation<T>>, ConfigChanged),
 }
 
+impl Config {
+    /// As [`Config::load`], with a new bus whose sizes are those of the section `events`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn open(options: ConfigOptions) -> Result<Self> {
+        Self::load_with(options, |settings| EventBus::new(EventOptions::from(&settings.events)))
+    }
+}
+
 impl<T: Model> Config<T> {
     /// Reads all layers. Changes are told to `bus`.
     ///
     /// # Errors
     /// [`Error::Invalid`] with everything that is wrong.
     pub fn load(options: ConfigOptions, bus: &EventBus) -> Result<Self> {
+        Self::load_with(options, |_| bus.clone())
+    }
+
+    fn load_with(options: ConfigOptions, bus: impl FnOnce(&T) -> EventBus) -> Result<Self> {
         let schema = schema_of::<T>().to_value();
         let defaults = serde_json::to_value(T::default()).map_err(|e| Error::internal(e.to_string()))?;
         let keys = Keys::read(&schema, &defaults);
@@ -85,9 +101,20 @@ impl<T: Model> Config<T> {
             seen,
             rejected: Vec::new(),
         };
-        let inner =
-            Inner { options, keys, schema, bus: bus.clone(), live: RwLock::new(generation), state: Mutex::new(state) };
+        let inner = Inner {
+            options,
+            keys,
+            schema,
+            bus: bus(&generation.settings),
+            live: RwLock::new(generation),
+            state: Mutex::new(state),
+        };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The bus that changes are told to.
+    pub fn events(&self) -> &EventBus {
+        &self.inner.bus
     }
 
     /// The generation that holds. Keep it for as long as one consistent view is needed, such as a job.
@@ -212,7 +239,7 @@ impl<T: Model> Config<T> {
         &self.inner.schema
     }
 
-    /// Calls `handler` after each change of a key in `section` (`events`, `retry.attempts`, or empty for any), in the thread that
+    /// Calls `handler` after each change of a key in `section` (`events`, `limits.max_channels`, or empty for any), in the thread that
     /// makes the change.
     ///
     /// # Errors

@@ -115,37 +115,37 @@ fn set(config: &Config, path: &str, value: Value) -> Result<Arc<Generation>, Err
 #[test]
 fn later_layers_win_and_every_value_knows_where_it_comes_from() {
     let files = files(&[
-        ("c/default.yaml", "retry:\n  attempts: 2\nobserve: {max_series: 2}\n"),
-        ("c/config.d/10.toml", "[events]\nlane_events = 3\nmax_depth = 3\n"),
+        ("c/default.yaml", "limits:\n  max_rate_hz: 96000\nspool: {memory_mib: 2}\n"),
+        ("c/config.d/10.toml", "[events]\nlane_events = 3\nmax_event_bytes = 3000\n"),
         ("c/config.d/20.json", "{\"events\": {\"lane_events\": 4}}"),
         ("c/config.d/README", "not read"),
         ("c/production.yml", "events:\n  suspend_after: 5\n  dead_letters: 5\n"),
         ("c/local.yaml", "events: {dead_letters: 6, history_events: 6}\n"),
-        ("u.yaml", "spool: {memory_mib: 7}\nengine: {threads: 7, preset_dirs: [a, b]}\n"),
+        ("u.yaml", "limits: {max_seconds: 7.5}\nengine: {threads: 7, preset_dirs: [a, b]}\n"),
     ]);
     let variables =
-        [("PURESOUND_ENGINE__THREADS", "8"), ("PURESOUND_RESOURCES__WAIT_S", "8"), ("PURESOUND_CORPUS", "x")];
+        [("PURESOUND_ENGINE__THREADS", "8"), ("PURESOUND_EVENTS__MAX_DEPTH", "8"), ("PURESOUND_CORPUS", "x")];
     let options = options(&files)
         .environment("production")
         .user_file("u.yaml")
         .variables(variables.map(|(k, v)| (k.to_owned(), v.to_owned())))
-        .command_line("resources.wait_s", "9");
+        .command_line("events.max_depth", "9");
     let config = load(options);
     set(&config, "limits.max_channels", json!(10)).unwrap();
     let now = config.current();
     for (path, value, origin) in [
-        ("retry.max_delay_ms", json!(5000), "built-in"),
-        ("retry.attempts", json!(2), "c/default.yaml:2:3"),
-        ("observe.max_series", json!(2), "c/default.yaml:3:11"),
-        ("events.max_depth", json!(3), "c/config.d/10.toml:3:1"),
+        ("limits.max_wall_seconds", json!(0.0), "built-in"),
+        ("limits.max_rate_hz", json!(96_000), "c/default.yaml:2:3"),
+        ("spool.memory_mib", json!(2), "c/default.yaml:3:9"),
+        ("events.max_event_bytes", json!(3000), "c/config.d/10.toml:3:1"),
         ("events.lane_events", json!(4), "c/config.d/20.json:1:13"),
         ("events.suspend_after", json!(5), "c/production.yml:2:3"),
         ("events.history_events", json!(6), "c/local.yaml:1:27"),
         ("events.dead_letters", json!(6), "c/local.yaml:1:10"),
-        ("spool.memory_mib", json!(7), "u.yaml:1:9"),
+        ("limits.max_seconds", json!(7.5), "u.yaml:1:10"),
         ("engine.preset_dirs", json!(["a", "b"]), "u.yaml:2:22"),
         ("engine.threads", json!(8), "variable PURESOUND_ENGINE__THREADS"),
-        ("resources.wait_s", json!(9), "command line"),
+        ("events.max_depth", json!(9), "command line"),
         ("limits.max_channels", json!(10), "call by test"),
     ] {
         let entry = now.entry(path).unwrap();
@@ -159,7 +159,7 @@ proptest! {
     /// Any values in any layers: what holds is the last one said, and its origin is that layer.
     #[test]
     fn layers_equal_the_model(said in prop::collection::vec((0..6_usize, 0..4_usize, 1..64_u32), 0..20)) {
-        const PATHS: [&str; 4] = ["retry.attempts", "events.max_depth", "limits.max_channels", "observe.max_series"];
+        const PATHS: [&str; 4] = ["spool.memory_mib", "events.max_depth", "limits.max_channels", "events.dead_letters"];
         const FILES: [&str; 4] = ["c/default.json", "c/config.d/x.json", "c/staging.json", "c/local.json"];
         let mut layers: [BTreeMap<&str, u32>; 6] = Default::default();
         for (layer, path, value) in said { layers[layer].insert(PATHS[path], value); }
@@ -205,16 +205,16 @@ proptest! {
 #[test]
 fn every_mistake_is_told_at_once_with_its_place() {
     let files = files(&[
-        ("c/default.yaml", "retry:\n  atempts: 2\n  first_delay_ms: soon\nlane_events: 4\nevents: 3\n"),
+        ("c/default.yaml", "limits:\n  max_chanels: 2\n  max_bytes: soon\nlane_events: 4\nevents: 3\n"),
         ("c/config.d/a.toml", "[engine]\nthreads = 2000\ntemp_dir = 7\npreset_dirs = ['a', 3]\n"),
-        ("c/config.d/b.json", "{\"observe\": {\"log_level\": \"loud\"},\n"),
+        ("c/config.d/b.json", "{\"spool\": {\"memory_mib\": 1},\n"),
         ("c/local.yaml", "spool: {memory_mib: 4.5}\nlimits:\n  max_rate_hz: 1.0e4\n"),
         ("c/local.toml", ""),
     ]);
-    let variables = [("PURESOUND_RETRY__ATTEMPTS", "many"), ("PURESOUND_RETRY__NUMBER", "1")];
+    let variables = [("PURESOUND_ENGINE__THREADS", "many"), ("PURESOUND_ENGINE__NUMBER", "1")];
     let options = options(&files)
         .variables(variables.map(|(k, v)| (k.to_owned(), v.to_owned())))
-        .command_line("observe.log_level", "quiet")
+        .command_line("spool.memory_mib", "0")
         .environment("nowhere");
     let got = problems(Config::<Settings>::load(options, &EventBus::default()));
     let want = [
@@ -223,14 +223,14 @@ fn every_mistake_is_told_at_once_with_its_place() {
         "c/config.d/a.toml:3:1: engine.temp_dir: is 7, allowed is null or a text",
         "c/config.d/a.toml:4:1: engine.preset_dirs: item 1 is 3, allowed is a text",
         "c/config.d/b.json:2:0: EOF while parsing a value",
-        "c/default.yaml:2:3: retry.atempts: is not a key, did you mean 'retry.attempts'?",
-        "c/default.yaml:3:3: retry.first_delay_ms: is \"soon\", allowed is 0 to 3600000 ms",
+        "c/default.yaml:2:3: limits.max_chanels: is not a key, did you mean 'limits.max_channels'?",
+        "c/default.yaml:3:3: limits.max_bytes: is \"soon\", allowed is 1 to 1125899906842624 bytes",
         "c/default.yaml:4:1: lane_events: is not a key, did you mean 'events.lane_events'?",
         "c/default.yaml:5:9: events: must be a section: keys and values",
         "c/local.yaml: stands beside local.toml: only one of them can hold",
-        "command line: observe.log_level: is \"quiet\", allowed is off, error, warn, info, debug, trace",
-        "variable PURESOUND_RETRY__ATTEMPTS: retry.attempts: is \"many\", allowed is 1 to 100",
-        "variable PURESOUND_RETRY__NUMBER: retry.number: is not a key",
+        "command line: spool.memory_mib: is 0, allowed is 1 to 1048576 MiB",
+        "variable PURESOUND_ENGINE__NUMBER: engine.number: is not a key",
+        "variable PURESOUND_ENGINE__THREADS: engine.threads: is \"many\", allowed is 0 to 1024 threads",
     ];
     assert_eq!(got, want);
 }
@@ -238,28 +238,31 @@ fn every_mistake_is_told_at_once_with_its_place() {
 #[test]
 fn keys_that_contradict_each_other_are_told_with_the_place_of_one() {
     let files = files(&[
-        ("c/local.yaml", "retry:\n  first_delay_ms: 9000\n"),
-        ("c/default.yaml", "retry:\n  max_delay_ms: 8000"),
+        ("c/local.yaml", "events:\n  max_event_bytes: 9000\n"),
+        ("c/default.yaml", "events:\n  history_bytes: 8000"),
     ]);
     let got = problems(Config::<Settings>::load(options(&files), &EventBus::default()));
     assert_eq!(
         got,
-        ["c/default.yaml:2:3: retry.max_delay_ms: is 8000 ms, less than the 9000 ms of retry.first_delay_ms"]
+        ["c/default.yaml:2:3: events.history_bytes: is 8000 bytes, less than the 9000 bytes of events.max_event_bytes"]
     );
 }
 
 #[test]
 fn a_bad_reload_keeps_what_holds_and_says_so() {
-    let files = files(&[("c/local.yaml", "retry: {attempts: 4}")]);
+    let files = files(&[("c/local.yaml", "limits: {max_channels: 4}")]);
     let bus = EventBus::default();
     let told = bus.poll(SubscribeOptions::new("config.*")).unwrap();
     let config: Config = Config::load(options(&files), &bus).unwrap();
     let first = config.current();
     assert!(Arc::ptr_eq(&config.reload().unwrap(), &first), "nothing changed");
-    files.put("c/local.yaml", "retry: {attempts: 400}");
-    assert_eq!(problems(config.reload()), ["c/local.yaml:1:9: retry.attempts: is 400, allowed is 1 to 100"]);
+    files.put("c/local.yaml", "limits: {max_channels: 400}");
+    assert_eq!(
+        problems(config.reload()),
+        ["c/local.yaml:1:10: limits.max_channels: is 400, allowed is 1 to 255 channels"]
+    );
     assert!(Arc::ptr_eq(&config.current(), &first));
-    files.put("c/local.yaml", "retry: {attempts: 5}");
+    files.put("c/local.yaml", "limits: {max_channels: 5}");
     assert_eq!(config.reload().unwrap().number, 2);
     let rejected = told.try_next().unwrap();
     let rejected: &crate::events::ConfigRejected = rejected.event().unwrap().payload().unwrap();
@@ -268,18 +271,21 @@ fn a_bad_reload_keeps_what_holds_and_says_so() {
     let changed: &crate::events::ConfigChanged = changed.event().unwrap().payload().unwrap();
     assert_eq!(changed.changes.len(), 1);
     let change = &changed.changes[0];
-    assert_eq!((change.path.as_str(), &change.old, &change.new), ("retry.attempts", &Some(json!(4)), &Some(json!(5))));
-    assert_eq!(change.origin, "c/local.yaml:1:9");
-    assert_eq!((first.settings.retry.attempts, config.current().diff(&first)), (4, changed.changes.clone()));
+    assert_eq!(
+        (change.path.as_str(), &change.old, &change.new),
+        ("limits.max_channels", &Some(json!(4)), &Some(json!(5)))
+    );
+    assert_eq!(change.origin, "c/local.yaml:1:10");
+    assert_eq!((first.settings.limits.max_channels, config.current().diff(&first)), (4, changed.changes.clone()));
 }
 
 /// G8: whatever single operation fails, the reload is refused as a whole or reads everything right; never a part.
 #[test]
 fn one_failing_file_operation_never_leaves_half_a_configuration() {
     let store = files(&[
-        ("c/default.yaml", "retry: {attempts: 2}"),
+        ("c/default.yaml", "limits: {max_channels: 2}"),
         ("c/config.d/a.toml", "[events]\nmax_depth = 3"),
-        ("c/production.json", "{\"observe\": {\"max_series\": 4}}"),
+        ("c/production.json", "{\"events\": {\"dead_letters\": 4}}"),
         ("c/local.yaml", "limits: {max_channels: 5}"),
     ]);
     let mut refused = 0;
@@ -312,58 +318,55 @@ fn one_failing_file_operation_never_leaves_half_a_configuration() {
 
 #[test]
 fn a_folder_that_is_gone_does_not_pass_for_an_empty_one() {
-    let store = files(&[("c/local.yaml", "retry: {attempts: 4}")]);
+    let store = files(&[("c/local.yaml", "limits: {max_channels: 4}")]);
     let config = load(options(&store));
     store.remove("c/local.yaml");
     assert_eq!(problems(config.reload()), ["c: cannot be read: entity not found"]);
-    assert_eq!(config.current().settings.retry.attempts, 4);
+    assert_eq!(config.current().settings.limits.max_channels, 4);
     let variables =
-        [("PURESOUND_RETRY_ATTEMPTS".to_owned(), "1".to_owned()), ("PURESOUND_CORPUS".to_owned(), "x".to_owned())];
+        [("PURESOUND_LIMITS_MAX_CHANNELS".to_owned(), "1".to_owned()), ("PURESOUND_CORPUS".to_owned(), "x".to_owned())];
     let one = Config::<Settings>::load(ConfigOptions::new().variables(variables), &EventBus::default());
-    let want =
-        "variable PURESOUND_RETRY_ATTEMPTS: retry_attempts: is not a key, did you mean PURESOUND_RETRY__ATTEMPTS?";
+    let want = "variable PURESOUND_LIMITS_MAX_CHANNELS: limits_max_channels: is not a key, did you mean PURESOUND_LIMITS__MAX_CHANNELS?";
     assert_eq!(problems(one), [want]);
 }
 
 #[test]
 fn keys_that_need_a_restart_are_reported_and_wait() {
     let config = load(ConfigOptions::new());
-    let next = config.set("test", [("engine.threads".into(), json!(3)), ("retry.attempts".into(), json!(7))]).unwrap();
+    let next =
+        config.set("test", [("engine.threads".into(), json!(3)), ("limits.max_channels".into(), json!(7))]).unwrap();
     assert_eq!(next.restart, ["engine.threads"]);
-    assert_eq!((next.settings.engine.threads, next.settings.retry.attempts), (0, 7));
-    let next = set(&config, "retry.attempts", json!(8)).unwrap();
+    assert_eq!((next.settings.engine.threads, next.settings.limits.max_channels), (0, 7));
+    let next = set(&config, "limits.max_channels", json!(8)).unwrap();
     assert_eq!(next.restart, ["engine.threads"], "it still waits");
     let next = config.unset(Some("engine.threads")).unwrap();
     assert!(next.restart.is_empty());
     assert_eq!(
-        config.unset(Some("retry.atempts")).unwrap_err().to_string(),
-        "unknown set value 'retry.atempts', did you mean 'retry.attempts'?"
+        config.unset(Some("limits.max_chanels")).unwrap_err().to_string(),
+        "unknown set value 'limits.max_chanels', did you mean 'limits.max_channels'?"
     );
     assert_eq!(config.unset(None).unwrap().settings, Settings::default());
 }
 
 #[test]
 fn generations_are_numbered_kept_and_taken_back() {
-    let files = files(&[("c/local.yaml", "retry: {attempts: 4}")]);
+    let files = files(&[("c/local.yaml", "limits: {max_channels: 4}")]);
     let config = load(options(&files));
     for n in 2..=30 {
-        assert_eq!(set(&config, "observe.health_cache_ms", json!(n)).unwrap().number, n);
+        assert_eq!(set(&config, "events.history_events", json!(n)).unwrap().number, n);
     }
     let kept: Vec<u64> = config.generations().iter().map(|g| g.number).collect();
     assert_eq!(kept, (11..=30).collect::<Vec<_>>());
     let error = config.rollback(10).unwrap_err();
     assert_eq!(error.to_string(), "generation is 10, allowed is 11 to 30");
     let back = config.rollback(12).unwrap();
-    assert_eq!(
-        (back.number, back.settings.observe.health_cache_ms, &back.cause),
-        (31, 12, &Cause::Rollback { to: 12 })
-    );
+    assert_eq!((back.number, back.settings.events.history_events, &back.cause), (31, 12, &Cause::Rollback { to: 12 }));
     // Files that did not change do not undo it; files that did are read.
-    files.put("c/local.yaml", "retry: {attempts: 5}");
+    files.put("c/local.yaml", "limits: {max_channels: 5}");
     let by_file = config.reload().unwrap();
-    assert_eq!((by_file.settings.retry.attempts, by_file.settings.observe.health_cache_ms), (5, 12));
+    assert_eq!((by_file.settings.limits.max_channels, by_file.settings.events.history_events), (5, 12));
     let back = config.rollback(31).unwrap();
-    assert_eq!(back.settings.retry.attempts, 4);
+    assert_eq!(back.settings.limits.max_channels, 4);
     assert_eq!(config.reload().unwrap().number, back.number);
 }
 
@@ -372,15 +375,15 @@ fn subscribers_hear_of_their_keys_and_may_change_others() {
     let config = load(ConfigOptions::new());
     let (told, tell) = channel();
     let inner = config.clone();
-    let _s = config.on_change("retry", move |changed| {
-        set(&inner, "observe.max_series", json!(changed.generation))?;
+    let _s = config.on_change("limits", move |changed| {
+        set(&inner, "events.max_depth", json!(changed.generation))?;
         Ok(told.send(changed.changes[0].path.clone())?)
     });
     set(&config, "events.history_events", json!(5)).unwrap();
-    set(&config, "retry.attempts", json!(5)).unwrap();
-    assert_eq!(tell.try_iter().collect::<Vec<_>>(), ["retry.attempts"]);
+    set(&config, "limits.max_channels", json!(5)).unwrap();
+    assert_eq!(tell.try_iter().collect::<Vec<_>>(), ["limits.max_channels"]);
     assert_eq!(config.current().number, 4);
-    assert_eq!(config.current().restart, ["observe.max_series"]);
+    assert_eq!(config.current().restart, ["events.max_depth"]);
 }
 
 #[test]
@@ -416,8 +419,28 @@ struct Db {
     /// Another.
     #[schemars(range(min = 1))]
     size: u32,
+    /// How much is kept.
+    keep: Keep,
+}
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Keep {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// All.
+    All,
 }
 impl Model for Host {}
+
+#[test]
+fn words_are_checked_and_written_without_quotation_marks() {
+    let load =
+        |word: &str| Config::<Host>::load(ConfigOptions::new().command_line("db.keep", word), &EventBus::default());
+    assert_eq!(load("all").unwrap().current().settings.db.keep, Keep::All);
+    assert_eq!(problems(load("some")), ["command line: db.keep: is \"some\", allowed is nothing, all"]);
+    assert!(default_yaml::<Host>().contains("# How much is kept. Allowed: nothing, all.\n  keep: nothing\n"));
+}
 
 #[test]
 fn secrets_come_from_guarded_places_and_are_never_shown() {
@@ -500,8 +523,8 @@ fn the_watcher_sees_writes_renames_and_swapped_links() {
     for n in ["data-1", "data-2"] {
         std::fs::create_dir(path(n)).unwrap();
     }
-    std::fs::write(path("data-1/local.yaml"), "retry: {attempts: 11}").unwrap();
-    std::fs::write(path("data-2/local.yaml"), "retry: {attempts: 12}").unwrap();
+    std::fs::write(path("data-1/local.yaml"), "limits: {max_channels: 11}").unwrap();
+    std::fs::write(path("data-2/local.yaml"), "limits: {max_channels: 12}").unwrap();
     std::os::unix::fs::symlink("data-1", path("data")).unwrap();
     std::os::unix::fs::symlink("data/local.yaml", path("local.yaml")).unwrap();
     let bus = EventBus::default();
@@ -511,7 +534,7 @@ fn the_watcher_sees_writes_renames_and_swapped_links() {
     let seen = Arc::new(AtomicU64::new(0));
     let wait = |attempts: u32| {
         let end = Instant::now() + Duration::from_secs(60);
-        while config.current().settings.retry.attempts != attempts {
+        while config.current().settings.limits.max_channels != attempts {
             assert!(Instant::now() < end, "change to {attempts} was not seen");
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -521,7 +544,7 @@ fn the_watcher_sees_writes_renames_and_swapped_links() {
     std::os::unix::fs::symlink("data-2", path("new")).unwrap();
     std::fs::rename(path("new"), path("data")).unwrap();
     wait(12);
-    std::fs::write(path("data-2/local.yaml"), "retry: {attempts: 13}").unwrap();
+    std::fs::write(path("data-2/local.yaml"), "limits: {max_channels: 13}").unwrap();
     wait(13);
     // A new file, then broken, then gone.
     std::fs::create_dir(path("config.d")).unwrap();

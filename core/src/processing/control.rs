@@ -52,6 +52,19 @@ pub enum Stage {
     Publish,
 }
 
+impl Stage {
+    /// Its name, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Analyse => "analyse",
+            Self::Solve => "solve",
+            Self::Encode => "encode",
+            Self::Verify => "verify",
+            Self::Publish => "publish",
+        }
+    }
+}
+
 /// State of a running job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {

@@ -18,9 +18,13 @@ const SHARES: [(Stage, f64); 5] = [
 
 const INTERVAL: Duration = Duration::from_millis(50);
 
+/// Told of each stage that a job enters, with the share of the job that is done.
+pub(crate) type StageFn<'a> = dyn Fn(Stage, f64) + Sync + 'a;
+
 /// Collects the work of all threads of a job.
 pub(crate) struct Tracker<'a> {
     control: &'a Control,
+    stages: Option<&'a StageFn<'a>>,
     started: Instant,
     rate_hz: f64,
     failed: AtomicBool,
@@ -51,11 +55,18 @@ impl<'a> Tracker<'a> {
         };
         Self {
             control,
+            stages: None,
             started: now,
             rate_hz: f64::from(rate_hz),
             failed: AtomicBool::new(false),
             state: Mutex::new(state),
         }
+    }
+
+    /// Tells `stages` of each stage that is entered.
+    pub fn with_stages(mut self, stages: &'a StageFn<'a>) -> Self {
+        self.stages = Some(stages);
+        self
     }
 
     /// Fails when the job was cancelled or has failed elsewhere. Every stage asks for every block.
@@ -76,10 +87,17 @@ impl<'a> Tracker<'a> {
     pub fn enter(&self, stage: Stage, total: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.stage = stage;
+        state.fraction = state.fraction.max(before(stage));
         state.stage_started = Instant::now();
         state.stage_frames = 0.0;
         if total > 0 {
             state.total = Some(total as f64);
+        }
+        let fraction = state.fraction;
+        // Whoever hears of it must not hold up the other threads of the job.
+        drop(state);
+        if let Some(tell) = self.stages {
+            tell(stage, fraction);
         }
     }
 
@@ -104,10 +122,9 @@ impl<'a> Tracker<'a> {
     }
 
     fn snapshot(&self, state: &mut State) -> Progress {
-        let before: f64 = SHARES.iter().take_while(|(s, _)| *s != state.stage).map(|(_, share)| share).sum();
         let share = SHARES.iter().find(|(s, _)| *s == state.stage).map_or(0.0, |(_, share)| *share);
         let within = state.total.map_or(0.0, |total| (state.stage_frames / total).min(1.0));
-        state.fraction = state.fraction.max(before + share * within);
+        state.fraction = state.fraction.max(before(state.stage) + share * within);
         let elapsed = state.stage_started.elapsed().as_secs_f64().max(1e-6);
         let eta = (state.total.is_some() && state.fraction > 0.01)
             .then(|| self.started.elapsed().as_secs_f64() * (1.0 - state.fraction) / state.fraction);
@@ -131,6 +148,11 @@ impl<'a> Tracker<'a> {
             tell(&progress);
         }
     }
+}
+
+/// Share of the job that is done when a stage begins.
+fn before(stage: Stage) -> f64 {
+    SHARES.iter().take_while(|(s, _)| *s != stage).map(|(_, share)| share).sum()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::control::{Control, Stage};
 use super::job::{Job, JobOutput, Route};
 use super::lane::{Finished, Lane, LaneContext};
 use super::pipe::{BLOCK_FRAMES, block_pipe, first_cause, two_stages};
-use super::progress::Tracker;
+use super::progress::{StageFn, Tracker};
 use super::recipe::{LevelTarget, Recipe, Verify};
 use super::report::{Report, Timing};
 use super::spool::Spool;
@@ -30,13 +30,14 @@ pub(crate) struct Resources {
 /// Layout version of [`Report`].
 const REPORT_VERSION: u32 = 1;
 
-/// Runs `recipe` on an opened input.
+/// Runs `recipe` on an opened input. `stages` hears of each stage that is entered.
 pub(crate) fn run(
     mut decoder: Box<dyn Decoder>,
     media: &MediaInfo,
     recipe: &Recipe,
     resources: &Resources,
     control: &Control,
+    stages: &StageFn<'_>,
 ) -> Result<Report> {
     let start = Instant::now();
     let job = Job::decide(recipe, decoder.info())?;
@@ -46,7 +47,7 @@ pub(crate) fn run(
         refuse_input_as_output(&recipe.input, &output.path)?;
     }
     let frames = expected_frames(recipe, decoder.info().spec.rate_hz, decoder.info().duration);
-    let tracker = Tracker::new(control, decoder.info().spec.rate_hz, frames);
+    let tracker = Tracker::new(control, decoder.info().spec.rate_hz, frames).with_stages(stages);
     let (metadata, losses) = output_metadata(recipe, media, &job);
     let mut context = LaneContext {
         recipe,
@@ -58,6 +59,7 @@ pub(crate) fn run(
         frames_hint: None,
     };
     tracker.check()?;
+    tracker.enter(Stage::Analyse, 0);
     let mut hash = None;
     let (analysed, finished, analyse_s) = match (job.route, recipe.level) {
         (Route::Copy, _) => {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use pure_sound::Engine;
+use pure_sound::config::{Config, ConfigOptions};
 use pure_sound::processing::{CancelToken, Control};
 
 use crate::failure::Failure;
@@ -21,15 +22,19 @@ pub struct GlobalArgs {
     /// Print nothing but errors (and JSON, when asked for).
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Threads for CPU work; 0 is one per core. Results do not depend on it.
-    #[arg(long, global = true, value_name = "N", default_value_t = 0, env = "PURESOUND_THREADS")]
-    pub threads: usize,
+    /// Configuration file (YAML, TOML, JSON); may be given several times, later ones win. Variables PURESOUND_SECTION__KEY win over
+    /// files, options over both.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+    /// Threads for CPU work; 0 is one per core, the default. Results do not depend on it.
+    #[arg(long, global = true, value_name = "N", env = "PURESOUND_THREADS")]
+    pub threads: Option<usize>,
     /// Folder for temporary files; default: the system's.
     #[arg(long, global = true, value_name = "DIR", env = "PURESOUND_TEMP_DIR")]
     pub temp_dir: Option<PathBuf>,
-    /// Audio of one job that is kept in memory between measuring and encoding, in MiB; the rest goes to a file.
-    #[arg(long, global = true, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
-    pub spool_memory: u64,
+    /// Audio of one job that is kept in memory between measuring and encoding, in MiB; the rest goes to a file. Default: 32.
+    #[arg(long, global = true, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    pub spool_memory: Option<u64>,
     /// Folder with presets of your own (YAML); may be given several times.
     #[arg(long, global = true, value_name = "DIR", env = "PURESOUND_PRESET_DIR", value_delimiter = ':')]
     pub preset_dir: Vec<PathBuf>,
@@ -52,11 +57,21 @@ impl Context {
         self.args.json || self.args.jsonl
     }
 
-    /// An engine with the options of the command line.
+    /// The configuration of files and variables.
+    pub fn config(&self) -> Result<Config, Failure> {
+        let options = ConfigOptions::new().process_variables();
+        Ok(Config::open(self.args.config.iter().fold(options, ConfigOptions::user_file))?)
+    }
+
+    /// An engine with this configuration and, over it, the options of the command line.
     pub fn engine(&self) -> Result<Engine, Failure> {
-        let mut builder = Engine::builder()
-            .threads(self.args.threads)
-            .spool_memory_bytes(self.args.spool_memory.saturating_mul(1 << 20));
+        let mut builder = Engine::builder().config(&self.config()?);
+        if let Some(threads) = self.args.threads {
+            builder = builder.threads(threads);
+        }
+        if let Some(mib) = self.args.spool_memory {
+            builder = builder.spool_memory_bytes(mib.saturating_mul(1 << 20));
+        }
         if let Some(dir) = &self.args.temp_dir {
             builder = builder.temp_dir(dir);
         }

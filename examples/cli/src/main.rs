@@ -5,6 +5,7 @@
 
 mod batch;
 mod completions;
+mod config;
 mod console;
 mod context;
 mod convert;
@@ -59,6 +60,7 @@ enum Command {
     Plan(plan::Args),
     Batch(batch::Args),
     Schema(schema::Args),
+    Config(config::Args),
     Completions(completions::Args),
 }
 
@@ -89,6 +91,7 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Plan(args) => plan::run(context, &args),
         Command::Batch(args) => batch::run(context, &args),
         Command::Schema(args) => schema::run(&args),
+        Command::Config(args) => config::run(context, &args),
         Command::Completions(args) => completions::run(&args),
     }
 }

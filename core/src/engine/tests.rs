@@ -1,0 +1,179 @@
+//! The engine beside what it is given: settings, a configuration that changes, a bus.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::*;
+use crate::config::ConfigOptions;
+use crate::events::{Delivery, Outcome, ProcessFinished, ProcessStage, ProcessStarted, SubscribeOptions};
+use crate::processing::Output;
+use crate::sync::{Mutex, lock};
+
+/// One second of a 16-bit mono WAV of 8 kHz with a triangle in it.
+fn write_wav(path: &Path) {
+    let samples = (0..8000_i32).flat_map(|n| (((n % 40) * 400 - 8000) as i16).to_le_bytes());
+    let mut bytes =
+        b"RIFF\xa4\x3e\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\x80\x3e\0\0".to_vec();
+    bytes.extend(samples);
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn recipe(dir: &Path, name: &str, extra: serde_json::Value) -> Recipe {
+    let mut recipe: Recipe = serde_json::from_value(extra).unwrap();
+    recipe.input = dir.join(name);
+    recipe.outputs = vec![Output { path: dir.join("out.wav"), format: None }];
+    recipe
+}
+
+/// One line per event that waits.
+fn told(poller: &crate::events::Poller) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut runs = std::collections::BTreeSet::new();
+    while let Some(Delivery::Event { event, .. }) = poller.try_next() {
+        runs.extend(event.key.clone());
+        if let Some(e) = event.payload::<ProcessStarted>() {
+            lines.push(format!("started {:?} {}", e.duration_s, e.outputs));
+        } else if let Some(e) = event.payload::<ProcessStage>() {
+            lines.push(e.stage.clone());
+        } else {
+            let e = event.payload::<ProcessFinished>().unwrap();
+            assert!(e.wall_s > 0.0 && e.error.is_some() == e.error_code.is_some());
+            lines.push(format!("{:?} {:?} {}", e.outcome, e.error_code, e.audio_s));
+        }
+    }
+    assert!(runs.len() <= 1, "one run, one key: {runs:?}");
+    lines
+}
+
+#[test]
+fn a_run_is_told_from_start_to_end_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    write_wav(&dir.path().join("in.wav"));
+    let engine = Engine::new().unwrap();
+    // Topic, and fraction for stages.
+    let heard = Arc::<Mutex<Vec<(String, f64)>>>::default();
+    let sink = Arc::clone(&heard);
+    let _subscription = engine.events().subscribe(SubscribeOptions::new("process.*").synchronous(), move |delivery| {
+        if let Some(event) = delivery.event() {
+            let fraction = event.payload::<ProcessStage>().map_or(0.0, |stage| stage.fraction);
+            lock(&sink).push((event.topic.to_string(), fraction));
+        }
+        Ok(())
+    });
+    let level = json!({"level": {"measure": "loudness", "integrated_lufs": -20.0, "true_peak_dbtp": -1.0}});
+    engine.process(&recipe(dir.path(), "in.wav", level), &Control::default()).unwrap();
+    let heard = lock(&heard);
+    let topics: Vec<&str> = heard.iter().map(|(topic, _)| topic.as_str()).collect();
+    let stage = "process.stage";
+    assert_eq!(topics, ["process.started", stage, stage, stage, "process.finished"]);
+    assert_eq!(heard[1].1, 0.0);
+    assert!(heard[1].1 < heard[2].1 && heard[2].1 < heard[3].1 && heard[3].1 < 1.0, "{heard:?}");
+}
+
+#[test]
+fn stages_lengths_and_errors_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    write_wav(&dir.path().join("in.wav"));
+    let engine = Engine::new().unwrap();
+    // A poller takes the most urgent first; so one for each topic.
+    let poll = |topic: &str| engine.events().poll(SubscribeOptions::new(topic)).unwrap();
+    let (started, stages, finished) = (poll("process.started"), poll("process.stage"), poll("process.finished"));
+    let level = json!({"level": {"measure": "loudness", "integrated_lufs": -20.0, "true_peak_dbtp": -1.0}});
+    engine.process(&recipe(dir.path(), "in.wav", level), &Control::default()).unwrap();
+    assert_eq!(told(&started), ["started Some(1.0) 1"]);
+    assert_eq!(told(&stages), ["analyse", "encode", "publish"]);
+    assert_eq!(told(&finished), ["Succeeded None 1"]);
+
+    // What cannot even be opened, with the number of the error that the caller gets.
+    let error = engine.process(&recipe(dir.path(), "no.wav", json!({})), &Control::default()).unwrap_err();
+    assert_eq!(told(&started), ["started None 1"]);
+    assert!(told(&stages).is_empty());
+    assert_eq!(told(&finished), [format!("Failed Some({}) 0", error.code())]);
+
+    let control = Control::default();
+    control.cancel.cancel();
+    assert!(engine.process(&recipe(dir.path(), "in.wav", json!({})), &control).is_err());
+    assert_eq!(told(&finished), [format!("{:?} Some({}) 0", Outcome::Cancelled, Error::Cancelled.code())]);
+}
+
+#[test]
+fn a_bus_that_was_shut_down_stops_no_job() {
+    let dir = tempfile::tempdir().unwrap();
+    write_wav(&dir.path().join("in.wav"));
+    let bus = EventBus::default();
+    let engine = Engine::builder().events(&bus).build().unwrap();
+    bus.shutdown(std::time::Duration::ZERO);
+    engine.process(&recipe(dir.path(), "in.wav", json!({})), &Control::default()).unwrap();
+    assert_eq!(engine.events().last_sequence(), 0);
+}
+
+#[test]
+fn settings_are_taken_and_calls_win() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("mine.yaml"),
+        "name: mine\nversion: 1\ncategory: speech\ndescription: Test.\ninherits: podcast\n",
+    )
+    .unwrap();
+    let mut settings = Settings::default();
+    settings.engine.threads = 3;
+    settings.engine.temp_dir = Some(dir.path().join("spool"));
+    settings.engine.preset_dirs = vec![dir.path().to_path_buf()];
+    settings.spool.memory_mib = 5;
+    settings.events.history_events = 2;
+    let engine = Engine::builder().settings(settings.clone()).build().unwrap();
+    assert_eq!((engine.pool.current_num_threads(), engine.spool_memory_bytes), (3, 5 << 20));
+    assert_eq!(engine.temp_dir, settings.engine.temp_dir);
+    assert!(engine.presets().recipe("mine", &json!({})).is_ok());
+    for n in 0..4 {
+        engine.events().publish_json("a.b", 1, crate::events::Priority::Low, None, json!(n)).unwrap();
+    }
+    assert_eq!(engine.events().stats().history_events, 2);
+
+    let builder = Engine::builder().threads(2).spool_memory_bytes(7).temp_dir("x").settings(settings);
+    let engine = builder.build().unwrap();
+    assert_eq!((engine.pool.current_num_threads(), engine.spool_memory_bytes), (2, 7));
+    assert_eq!(engine.temp_dir.as_deref(), Some(Path::new("x")));
+
+    let plain = Engine::new().unwrap();
+    assert_eq!((plain.spool_memory_bytes, &plain.temp_dir), (32 << 20, &None));
+}
+
+#[test]
+fn limits_of_the_configuration_hold_unless_a_recipe_says_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in.wav");
+    write_wav(&input);
+    let config = Config::open(ConfigOptions::new().command_line("limits.max_seconds", "10")).unwrap();
+    let engine = Engine::builder().config(&config).build().unwrap();
+    let run = |extra| engine.process(&recipe(dir.path(), "in.wav", extra), &Control::default());
+    run(json!({})).unwrap();
+    // While it runs, without a restart.
+    config.set("test", [("limits.max_bytes".to_owned(), json!(1000))]).unwrap();
+    let refused = |error: Error| matches!(error, Error::LimitExceeded { max: 1000.0, .. });
+    assert!(refused(run(json!({})).unwrap_err()));
+    assert!(refused(engine.probe(Source::from(input.as_path()), &ReadOptions::default()).unwrap_err()));
+    assert!(refused(engine.plan(&recipe(dir.path(), "in.wav", json!({}))).unwrap_err()));
+    run(json!({"read": {"limits": {"max_bytes": 100_000}}})).unwrap();
+}
+
+#[test]
+fn the_history_follows_the_configuration_until_the_engine_goes() {
+    let config = Config::open(ConfigOptions::new().command_line("events.lane_events", "1")).unwrap();
+    let engine = Engine::builder().config(&config).build().unwrap();
+    let history = |events: u32| {
+        config.set("test", [("events.history_events".to_owned(), json!(events))]).unwrap();
+        config.events().stats().history_events
+    };
+    assert_eq!((history(2), history(3), history(1), history(0)), (1, 2, 1, 0));
+    assert_eq!(engine.events().stats().subscribers, 1);
+    // `lane_events` is 1: the second event drops the first.
+    let poller = engine.events().poll(SubscribeOptions::new("a.b")).unwrap();
+    for n in 0..2 {
+        engine.events().publish_json("a.b", 1, crate::events::Priority::Low, None, json!(n)).unwrap();
+    }
+    assert!(matches!(poller.try_next(), Some(Delivery::Lagged { lost: 1 })));
+    drop((engine, poller));
+    assert_eq!(config.events().stats().subscribers, 0);
+}
