@@ -166,6 +166,10 @@ impl<R: PacketReader> StreamDecoder<R> {
         {
             return Err(Error::malformed("stream", event.byte, event.what.clone()));
         }
+        if self.ended {
+            // What the packet still holds was counted when it came.
+            return Ok(());
+        }
         if let Packet::Float(samples) = &mut self.packet {
             self.damage.samples_repaired += repair(samples);
         }
@@ -448,6 +452,12 @@ mod tests {
         let mut d = StreamDecoder::new(unknown, &options).unwrap();
         let mut block = Buffer::new(d.info().spec, 0);
         assert!(matches!(d.read(&mut block, 100), Err(Error::LimitExceeded { limit: "max_seconds", .. })));
+        // As long as is allowed, to the frame.
+        options.limits.max_seconds = 0.1;
+        let mut unknown = counter(SampleFormat::Lossy, 0, 0);
+        (unknown.info.duration, unknown.stated) = (None, None);
+        let mut d = StreamDecoder::new(unknown, &options).unwrap();
+        assert_eq!((d.read(&mut block, 200).unwrap(), d.read(&mut block, 200).unwrap()), (100, 0));
         options = ReadOptions::default();
         options.limits.max_channels = 1;
         assert!(StreamDecoder::new(counter(SampleFormat::Lossy, 0, 0), &options).is_err());

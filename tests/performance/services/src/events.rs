@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pure_sound::events::{Class, Delivery, EventBus, EventOptions, Payload, SubscribeOptions, Subscription};
 
-use crate::{line, status_kib};
+use crate::{line, status_kib, timing};
 
 const PUBLISHERS: u64 = 8;
 const SUBSCRIBERS: usize = 16;
@@ -183,7 +183,7 @@ pub fn run(events: u64) -> bool {
             &format!("<= {}", bound >> 10),
             grown.is_none_or(|g| g <= bound >> 10),
         ),
-        line(
+        timing(
             "G22",
             "rate beside crossbeam channels",
             format_args!("{:.2} ({ours:.0}/s, {theirs:.0}/s)", ours / theirs),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pure_sound::config::{Config, ConfigOptions, Model};
 use pure_sound::events::EventBus;
 
-use crate::line;
+use crate::{line, timing};
 
 /// Three values that must be equal: what is torn or mixed shows at once.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -113,7 +113,7 @@ fn measure(reloads: u64) -> Result<bool, Box<dyn std::error::Error>> {
         line("G23", "mixed or invalid values seen", count(&mixed), "0", count(&mixed) == 0),
         line("G23", "steps back seen", count(&back), "0", count(&back) == 0),
         line("G23", "wrong decisions", wrong, "0", wrong == 0),
-        line(
+        timing(
             "G23",
             "slowest visible change of 20, ms",
             worst.as_millis(),
