@@ -103,8 +103,8 @@ impl Amounts {
 
     /// The first resource of which `self` and `more` together are above `budget`.
     pub(super) fn beyond(&self, more: &Self, budget: &Self) -> Option<Resource> {
-        Resource::ALL.into_iter().find(|r| {
-            more.get(*r) > 0 && self.get(*r).checked_add(more.get(*r)).is_none_or(|sum| sum > budget.get(*r))
-        })
+        Resource::ALL
+            .into_iter()
+            .find(|r| more.get(*r) > 0 && self.get(*r).checked_add(more.get(*r)).is_none_or(|sum| sum > budget.get(*r)))
     }
 }

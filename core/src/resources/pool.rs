@@ -79,6 +79,12 @@ pub struct ResourcePool {
     inner: Arc<Inner>,
 }
 
+impl Default for ResourcePool {
+    fn default() -> Self {
+        Self::new(PoolOptions::default())
+    }
+}
+
 impl std::fmt::Debug for ResourcePool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ResourcePool").field("used", lock(&self.inner.queue).used()).finish_non_exhaustive()
@@ -116,7 +122,7 @@ impl ResourcePool {
         let bell = Arc::new(Condvar::new());
         let id = queue.enter(self.holder(request), Arc::clone(&bell), inner.clock.monotonic());
         if queue.holds(id) {
-            return Ok(self.permit(id, request));
+            return Ok(self.permit(id, request, &queue));
         }
         drop(queue);
         let (pool, ring) = (Arc::clone(inner), Arc::clone(&bell));
@@ -127,7 +133,7 @@ impl ResourcePool {
         let mut queue = lock(&inner.queue);
         loop {
             if queue.holds(id) {
-                return Ok(self.permit(id, request));
+                return Ok(self.permit(id, request, &queue));
             }
             let error = if queue.closed {
                 Some(closed())
@@ -158,7 +164,7 @@ impl ResourcePool {
         let now = self.inner.clock.monotonic();
         let id = queue.enter(self.holder(request), Arc::new(Condvar::new()), now);
         if queue.holds(id) {
-            return Ok(self.permit(id, request));
+            return Ok(self.permit(id, request, &queue));
         }
         let error = full(&queue, request);
         queue.leave(id, now);
@@ -255,10 +261,13 @@ impl ResourcePool {
         }
     }
 
-    fn permit(&self, id: u64, request: &Request) -> Permit {
+    fn permit(&self, id: u64, request: &Request, queue: &Queue) -> Permit {
+        let limited = queue.budgets().memory_bytes != u64::MAX;
         let grant = Arc::new(Grant { inner: Arc::clone(&self.inner), id });
-        let memory = MemoryAccount::granted(request.amounts.memory_bytes, Some(Arc::clone(&grant)));
-        Permit { amounts: request.amounts, memory, grant }
+        // Without a budget memory is counted and not refused.
+        let limit_bytes = if limited { request.amounts.memory_bytes } else { u64::MAX };
+        let memory = MemoryAccount::granted(limit_bytes, Some(Arc::clone(&grant)));
+        Permit { memory, grant }
     }
 }
 
@@ -290,21 +299,20 @@ impl Drop for Grant {
 /// A share that was granted. Dropping it gives everything back, once the memory that is counted against it is gone, too.
 #[must_use = "dropping a permit gives everything back"]
 pub struct Permit {
-    amounts: Amounts,
     memory: MemoryAccount,
     grant: Arc<Grant>,
 }
 
 impl std::fmt::Debug for Permit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Permit").field("amounts", &self.amounts).field("memory", &self.memory).finish()
+        f.debug_struct("Permit").field("amounts", &self.amounts()).field("memory", &self.memory).finish()
     }
 }
 
 impl Permit {
     /// What it holds.
-    pub fn amounts(&self) -> &Amounts {
-        &self.amounts
+    pub fn amounts(&self) -> Amounts {
+        lock(&self.grant.inner.queue).amounts(self.grant.id)
     }
 
     /// The account that memory of this work is counted in.
@@ -317,20 +325,20 @@ impl Permit {
     ///
     /// # Errors
     /// [`Error::LimitExceeded`] when it is not there; what is held stays as it is.
-    pub fn extend(&mut self, resource: Resource, amount: u64) -> Result<()> {
-        if resource == Resource::Memory {
-            let (value, max) = (self.amounts.memory_bytes.saturating_add(amount), self.amounts.memory_bytes);
-            return Err(Error::LimitExceeded { limit: resource.limit(), value: value as f64, max: max as f64 });
-        }
-        let more = Amounts::of(resource, amount);
+    pub fn extend(&self, resource: Resource, amount: u64) -> Result<()> {
         let mut queue = lock(&self.grant.inner.queue);
-        if queue.extend(self.grant.id, &more).is_err() {
-            let value = self.amounts.get(resource).saturating_add(amount) as f64;
-            let free = queue.budgets().get(resource).saturating_sub(queue.used().get(resource));
-            let max = self.amounts.get(resource).saturating_add(free) as f64;
-            return Err(Error::LimitExceeded { limit: resource.limit(), value, max });
+        let held = queue.amounts(self.grant.id).get(resource);
+        let refused = |max: u64| {
+            let value = held.saturating_add(amount) as f64;
+            Err(Error::LimitExceeded { limit: resource.limit(), value, max: max as f64 })
+        };
+        if resource == Resource::Memory {
+            return refused(held);
         }
-        self.amounts.add(&more);
+        if queue.extend(self.grant.id, &Amounts::of(resource, amount)).is_err() {
+            let free = queue.budgets().get(resource).saturating_sub(queue.used().get(resource));
+            return refused(held.saturating_add(free));
+        }
         Ok(())
     }
 

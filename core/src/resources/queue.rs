@@ -92,6 +92,9 @@ impl Queue {
     pub fn line(&self) -> &VecDeque<Ticket> {
         &self.line
     }
+    pub fn amounts(&self, id: u64) -> Amounts {
+        self.holders.get(&id).map_or_else(Amounts::default, |h| h.amounts)
+    }
     pub fn holds(&self, id: u64) -> bool {
         self.holders.contains_key(&id)
     }
@@ -239,7 +242,8 @@ impl Queue {
         while at < self.line.len() && kept != [true; 4] {
             let holder = &self.line[at].holder;
             let tenant = holder.tenant.as_ref();
-            let own = tenant.is_some_and(|t| tenants.contains(t)) || self.beyond_share(&holder.amounts, tenant).is_some();
+            let own =
+                tenant.is_some_and(|t| tenants.contains(t)) || self.beyond_share(&holder.amounts, tenant).is_some();
             let others = Resource::ALL.into_iter().zip(kept).any(|(r, kept)| kept && self.takes(&holder.amounts, r))
                 || self.used.beyond(&holder.amounts, &self.budgets).is_some();
             if !own && !others {

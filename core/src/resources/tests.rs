@@ -176,7 +176,7 @@ fn memory_is_refused_beyond_the_permit_and_held_until_it_is_free() {
 fn a_permit_grows_by_what_is_free_and_never_waits() {
     let budgets = Amounts { temp_disk_bytes: 100, ..Amounts::UNLIMITED };
     let pool = ResourcePool::new(PoolOptions { budgets, ..PoolOptions::default() });
-    let mut permit = pool.acquire(&Request::new("spool", Amounts::of(Resource::TempDisk, 60))).unwrap();
+    let permit = pool.acquire(&Request::new("spool", Amounts::of(Resource::TempDisk, 60))).unwrap();
     permit.extend(Resource::TempDisk, 40).unwrap();
     let error = permit.extend(Resource::TempDisk, 1).unwrap_err();
     assert!(matches!(error, Error::LimitExceeded { limit: "temp_disk_bytes", value: 101.0, max: 100.0 }));
@@ -237,7 +237,8 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let ask = ([0..60_u64, 0..4_u64], prop::option::of(0..3_u8)).prop_map(|(amounts, tenant)| Step::Ask { amounts, tenant });
+    let ask =
+        ([0..60_u64, 0..4_u64], prop::option::of(0..3_u8)).prop_map(|(amounts, tenant)| Step::Ask { amounts, tenant });
     let back = any::<prop::sample::Index>().prop_map(Step::GiveBack);
     prop::collection::vec(prop_oneof![3 => ask, 2 => back], 1..60)
 }

@@ -45,7 +45,8 @@ pub trait NewFile: Send + Sync {
     /// Makes it durable and gives it its name in one step. True when nothing was there before.
     ///
     /// # Errors
-    /// Those of the system; `AlreadyExists` when something is there and `replace` is false. Nothing has changed then.
+    /// Those of the system; `AlreadyExists` when something is there and `replace` is false. What was there is there still,
+    /// unless only the folder could not be synced.
     fn publish(self: Box<Self>, replace: bool) -> io::Result<bool>;
 }
 
@@ -138,7 +139,13 @@ impl NewFile for SystemNewFile {
         };
         // The name itself must survive a power cut too.
         #[cfg(unix)]
-        File::open(&dir).and_then(|d| d.sync_all())?;
+        if let Err(error) = File::open(&dir).and_then(|d| d.sync_all()) {
+            if created {
+                // What was replaced cannot come back, but what was new can go.
+                let _ = std::fs::remove_file(&target);
+            }
+            return Err(error);
+        }
         Ok(created)
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// What is about to be done.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation<'a> {
-    /// `probe`, `tags`, `open`, `measure`, `plan` or `process`.
+    /// `probe`, `tags`, `open`, `measure`, `plan`, `process`, or `asset` for a recording that a filter names.
     pub name: &'static str,
     /// On whose behalf, when that is known.
     pub tenant: Option<&'a str>,

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::files;
 pub use super::files::{FileHandle, NewFile, OpenedFile};
 pub use super::policy::{AllowAll, Decision, Operation, Policy};
-use super::files;
 use crate::cancel::CancelToken;
 use crate::error::Result;
 
