@@ -1,25 +1,32 @@
 //! The facade: everything that programs and bindings do goes through an [`Engine`].
 
+mod admission;
 mod audio;
+mod compose;
 mod memory;
+mod retry;
 mod run_events;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::config::{Config, ConfigOptions, LimitSettings, Settings};
 use crate::error::{Error, Result};
 use crate::events::{EventBus, EventOptions, Subscription};
 use crate::filters::FilterSpec;
-use crate::formats::decode::{self, DecoderFactory};
 use crate::formats::tags::Metadata;
-use crate::formats::{Decoder, Limits, MediaInfo, ReadOptions, Source};
+use crate::formats::{CodecSet, Decoder, DecoderFactory, Limits, MediaInfo, ReadOptions, Source};
 use crate::meter::Loudness;
 use crate::presets::PresetStore;
-use crate::processing::{self, Control, FileAssets, Plan, Recipe, Report, Resources};
-use crate::services::seams::{IdGenerator, UuidV7};
+use crate::processing::{self, Control, Cost, FileAssets, Plan, Recipe, Report, Resources};
+use crate::resources::{PoolOptions, ResourcePool};
+use crate::services::seams::{Clock, FileSystem, IdGenerator, Operation, Policy};
+use crate::services::{ServiceBuilder, Services};
+use admission::Admitted;
+use compose::{Composition, Parts, add_defaults};
 use run_events::RunEvents;
 
 /// Where settings come from.
@@ -54,6 +61,7 @@ pub struct EngineBuilder {
     decoders: Vec<Arc<dyn DecoderFactory>>,
     values: Values,
     events: Option<EventBus>,
+    services: ServiceBuilder,
 }
 
 impl EngineBuilder {
@@ -126,42 +134,88 @@ impl EngineBuilder {
         self
     }
 
-    /// Makes the engine.
+    /// Tells the time and makes pauses.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.services.instance(clock);
+        self
+    }
+
+    /// Opens inputs, presets, outputs and temporary files.
+    pub fn files(mut self, files: Arc<dyn FileSystem>) -> Self {
+        self.services.instance(files);
+        self
+    }
+
+    /// Names runs.
+    pub fn ids(mut self, ids: Arc<dyn IdGenerator>) -> Self {
+        self.services.instance(ids);
+        self
+    }
+
+    /// Decodes and encodes, instead of [`BuiltInCodecs`](crate::formats::BuiltInCodecs) with what
+    /// [`EngineBuilder::decoder`] has added.
+    pub fn codecs(mut self, codecs: Arc<dyn CodecSet>) -> Self {
+        self.services.instance(codecs);
+        self
+    }
+
+    /// Is asked before every operation. Default: everything is allowed.
+    pub fn policy(mut self, policy: Arc<dyn Policy>) -> Self {
+        self.services.instance(policy);
+        self
+    }
+
+    /// Registers services of the host, which may replace any part of the engine (`dyn Clock`, `dyn FileSystem`,
+    /// `dyn IdGenerator`, `dyn CodecSet`, `dyn Policy`, `EventBus`, `ResourcePool`, `PresetStore`) and be made of others.
+    pub fn services(mut self, add: impl FnOnce(&mut ServiceBuilder)) -> Self {
+        add(&mut self.services);
+        self
+    }
+
+    /// Makes the engine and all singletons of its registry.
     ///
     /// # Errors
-    /// Those of [`PresetStore::load_dir`]; [`Error::Unavailable`] when threads cannot be started; [`Error::Closed`] when the bus of
-    /// the configuration was shut down.
+    /// [`Error::Invalid`] when services are missing, registered twice or need each other in a circle; those of their constructors, such
+    /// as [`PresetStore::load_dir`]; [`Error::Unavailable`] when threads cannot be started; [`Error::Closed`] when the bus of the
+    /// configuration was shut down.
     pub fn build(self) -> Result<Engine> {
-        let mut presets = PresetStore::built_in()?;
-        let (threads, spool_memory_bytes, temp_dir) = self.values.with(|settings| {
-            for dir in settings.engine.preset_dirs.iter().chain(&self.preset_dirs) {
-                presets.load_dir(dir)?;
-            }
-            Ok((
-                self.threads.unwrap_or(settings.engine.threads as usize),
-                self.spool_memory_bytes.unwrap_or(u64::from(settings.spool.memory_mib) << 20),
-                self.temp_dir.or_else(|| settings.engine.temp_dir.clone()),
-            ))
-        })?;
-        let (events, resizing) = match (self.events, &self.values) {
-            (Some(bus), _) => (bus, None),
-            (None, Values::Fixed(settings)) => (EventBus::new(EventOptions::from(&settings.events)), None),
-            (None, Values::Live(config)) => (config.events().clone(), Some(follow_history(config)?)),
+        let (events, resizing) = match (&self.events, &self.values) {
+            (Some(bus), _) => (Some(bus.clone()), None),
+            (None, Values::Fixed(_)) => (None, None),
+            (None, Values::Live(config)) => (Some(config.events().clone()), Some(follow_history(config)?)),
         };
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("pure-sound-{i}"))
-            .build()
-            .map_err(|e| Error::Unavailable { what: format!("worker threads: {e}") })?;
+        let (parts, spool_memory_bytes, temp_dir) = self.values.with(|settings| {
+            let parts = Parts {
+                threads: self.threads.unwrap_or(settings.engine.threads as usize),
+                preset_dirs: settings.engine.preset_dirs.iter().chain(&self.preset_dirs).cloned().collect(),
+                decoders: self.decoders,
+                budgets: PoolOptions::from(&settings.resources),
+                events,
+                event_sizes: EventOptions::from(&settings.events),
+            };
+            let spool_memory_bytes = self.spool_memory_bytes.unwrap_or(u64::from(settings.spool.memory_mib) << 20);
+            (parts, spool_memory_bytes, self.temp_dir.or_else(|| settings.engine.temp_dir.clone()))
+        });
+        let mut services = self.services;
+        add_defaults(&mut services, parts);
+        let services = Composition(services.build()?);
+        services.0.make_all()?;
+        let all = &services.0;
         Ok(Engine {
-            presets,
-            pool: Arc::new(pool),
+            presets: all.get()?,
+            pool: all.get()?,
             spool_memory_bytes,
             temp_dir,
-            decoders: self.decoders,
+            codecs: all.get()?,
+            files: all.get()?,
+            clock: all.get()?,
+            ids: all.get()?,
+            policy: all.get()?,
+            resources: all.get()?,
+            events: EventBus::clone(&*all.get()?),
             values: self.values,
-            events,
-            ids: UuidV7::default(),
+            retries: AtomicU64::new(0),
+            services,
             _resizing: resizing,
         })
     }
@@ -200,33 +254,36 @@ fn follow_history(config: &Config) -> Result<Subscription> {
     Ok(subscription)
 }
 
-/// The limits that hold for a reader who asks for `asked`: one that is not the default of [`Limits`] was said on purpose and stays,
-/// the others are those of the configuration.
+/// The limits that hold for a reader who asks for `asked`: what it does not say is that of the configuration.
 fn limits_under(configured: &LimitSettings, asked: &Limits) -> Limits {
-    fn one<T: PartialEq>(asked: T, default: T, configured: T) -> T {
-        if asked == default { configured } else { asked }
-    }
-    let default = Limits::default();
-    Limits {
-        max_bytes: one(asked.max_bytes, default.max_bytes, configured.max_bytes),
-        max_seconds: one(asked.max_seconds, default.max_seconds, configured.max_seconds),
-        max_channels: one(asked.max_channels, default.max_channels, configured.max_channels),
-        max_rate_hz: one(asked.max_rate_hz, default.max_rate_hz, configured.max_rate_hz),
-        max_alloc_bytes: one(asked.max_alloc_bytes, default.max_alloc_bytes, configured.max_alloc_bytes),
-        max_wall_seconds: one(asked.max_wall_seconds, default.max_wall_seconds, configured.max_wall_seconds),
-    }
+    asked.or(&Limits {
+        max_bytes: Some(configured.max_bytes),
+        max_seconds: Some(configured.max_seconds),
+        max_channels: Some(configured.max_channels),
+        max_rate_hz: Some(configured.max_rate_hz),
+        max_alloc_bytes: Some(configured.max_alloc_bytes),
+        max_wall_seconds: Some(configured.max_wall_seconds),
+    })
 }
 
 /// An audio engine. Cheap to share by reference between threads; two engines know nothing of each other.
 pub struct Engine {
-    presets: PresetStore,
+    /// First, so that services end while all that they need is there.
+    services: Composition,
+    presets: Arc<PresetStore>,
     pool: Arc<rayon::ThreadPool>,
     spool_memory_bytes: u64,
     temp_dir: Option<PathBuf>,
-    decoders: Vec<Arc<dyn DecoderFactory>>,
+    codecs: Arc<dyn CodecSet>,
+    files: Arc<dyn FileSystem>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdGenerator>,
+    policy: Arc<dyn Policy>,
+    resources: Arc<ResourcePool>,
     values: Values,
     events: EventBus,
-    ids: UuidV7,
+    /// Operations that were tried again.
+    retries: AtomicU64,
     _resizing: Option<Subscription>,
 }
 
@@ -256,9 +313,62 @@ impl Engine {
     }
 
     /// The bus that [`Engine::process`] tells of its runs: `process.started`, `process.stage` for each stage entered,
-    /// `process.finished`.
+    /// `process.retry`, `process.finished`; `resource.waiting` and `resource.granted` when they wait for room.
     pub fn events(&self) -> &EventBus {
         &self.events
+    }
+
+    /// All parts of the engine, frozen: the built-in ones and those of the host. They end with the engine, what was made last first.
+    pub fn services(&self) -> &Services {
+        &self.services.0
+    }
+
+    /// The budgets that jobs share; [`ResourcePool::usage`] tells what is used.
+    pub fn resources(&self) -> &ResourcePool {
+        &self.resources
+    }
+
+    /// How often an operation was tried again after a failure that may pass, since the engine was made.
+    pub fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    /// Asks the policy.
+    fn check(&self, name: &'static str, source: &Source, outputs: &[&Path], control: Option<&Control>) -> Result<()> {
+        let input = if let Source::Path(path) = source { Some(path.as_path()) } else { None };
+        Operation { name, tenant: control.and_then(|c| c.tenant.as_deref()), input, outputs }.check(&*self.policy)
+    }
+
+    /// Opens the bytes of a source with the files of the engine.
+    fn media(&self, source: Source, repeatable: &mut bool, options: &ReadOptions) -> Result<Source> {
+        let opened = source.open_on(&options.limits, &*self.files, self.temp_dir.as_deref())?;
+        *repeatable &= opened.repeatable;
+        Ok(Source::Seekable(opened.media))
+    }
+
+    fn open_described(
+        &self,
+        source: Source,
+        repeatable: &mut bool,
+        options: &ReadOptions,
+    ) -> Result<(Box<dyn Decoder>, MediaInfo)> {
+        self.codecs.open_described(self.media(source, repeatable, options)?, options)
+    }
+
+    /// Runs something that only reads, as often as it takes.
+    fn reading<T>(
+        &self,
+        name: &'static str,
+        source: Source,
+        options: &ReadOptions,
+        read: impl Fn(Source, &ReadOptions) -> Result<T>,
+    ) -> Result<T> {
+        self.check(name, &source, &[], None)?;
+        let options = self.read_options(options);
+        self.retrying(None, source, &Control::default(), |attempt| {
+            let source = std::mem::replace(&mut attempt.source, Source::Bytes(Arc::default()));
+            read(self.media(source, &mut attempt.repeatable, &options)?, &options)
+        })
     }
 
     /// `options` with the limits of the configuration where they say nothing else.
@@ -272,7 +382,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::formats::probe`].
     pub fn probe(&self, source: Source, options: &ReadOptions) -> Result<MediaInfo> {
-        Ok(decode::open_described(source, &self.read_options(options), &self.decoders)?.1)
+        self.reading("probe", source, options, |media, options| Ok(self.codecs.open_described(media, options)?.1))
     }
 
     /// Reads tags, pictures and chapters, also of files whose audio cannot be decoded here.
@@ -280,7 +390,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::formats::probe`], when there are no tags either.
     pub fn tags(&self, source: Source, options: &ReadOptions) -> Result<Metadata> {
-        decode::read_tags(source, &self.read_options(options))
+        self.reading("tags", source, options, |media, options| self.codecs.tags(media, options))
     }
 
     /// Opens an input for reading blocks.
@@ -288,15 +398,21 @@ impl Engine {
     /// # Errors
     /// As [`crate::formats::open`].
     pub fn open(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Decoder>> {
-        decode::open_with(source, &self.read_options(options), &self.decoders)
+        self.reading("open", source, options, |media, options| self.codecs.open(media, options))
     }
 
-    /// Measures loudness, true peak and levels of a whole input.
+    /// Measures loudness, true peak and levels of a whole input. Waits while the budgets have no room for it.
     ///
     /// # Errors
-    /// Those of [`crate::formats::open`]; [`Error::Cancelled`].
+    /// Those of [`crate::formats::open`] and of [`ResourcePool::acquire`]; [`Error::Cancelled`]; [`Error::Denied`] by the policy.
     pub fn measure(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<Loudness> {
-        processing::measure(&mut *self.open(source, options)?, control)
+        self.check("measure", &source, &[], Some(control))?;
+        let options = self.read_options(options);
+        self.retrying(None, source, control, |attempt| {
+            let cost = |media: &MediaInfo| Ok(Cost::of_measuring(&media.stream));
+            let mut admitted = self.admit("measure", attempt, &options, control, &cost)?;
+            processing::measure(&mut *admitted.decoder, control, admitted.permit.memory())
+        })
     }
 
     /// The recipe that a JSON object asks for: the fields of a [`Recipe`], and
@@ -323,16 +439,18 @@ impl Engine {
     /// As [`Engine::plan`].
     pub fn plan_source(&self, source: Source, recipe: &Recipe) -> Result<Plan> {
         recipe.validate()?;
-        let recipe = &self.with_assets(recipe)?;
-        let (decoder, _) = decode::open_described(source, &recipe.read, &self.decoders)?;
+        self.check("plan", &source, &outputs_of(recipe), None)?;
+        let recipe = &self.with_assets(recipe, None)?;
+        let (decoder, _) = self.open_described(source, &mut true, &recipe.read)?;
         processing::plan(recipe, decoder.info(), self.spool_memory_bytes)
     }
 
-    /// Runs a recipe. Outputs appear whole or not at all.
+    /// Runs a recipe. Outputs appear whole or not at all. Waits while the budgets have no room for it. After a failure that may
+    /// pass ([`Error::is_transient`]) it is run again from the front, as `retry.*` of the configuration says.
     ///
     /// # Errors
-    /// Those of [`Recipe::validate`] and [`crate::formats::open`]; [`Error::Conflict`] when an output is the input or exists
-    /// and may not be replaced; [`Error::Io`]; [`Error::Cancelled`].
+    /// Those of [`Recipe::validate`], [`crate::formats::open`] and [`ResourcePool::acquire`]; [`Error::Conflict`] when an output is
+    /// the input or exists and may not be replaced; [`Error::Io`]; [`Error::Cancelled`]; [`Error::Denied`] by the policy.
     pub fn process(&self, recipe: &Recipe, control: &Control) -> Result<Report> {
         self.process_source(Source::from(recipe.input.as_path()), recipe, control)
     }
@@ -342,23 +460,52 @@ impl Engine {
     /// # Errors
     /// As [`Engine::process`].
     pub fn process_source(&self, source: Source, recipe: &Recipe, control: &Control) -> Result<Report> {
+        self.process_on(&self.files, source, recipe, &outputs_of(recipe), control)
+    }
+
+    /// Runs a recipe with other files; `outputs` is what the policy is told of them.
+    fn process_on(
+        &self,
+        files: &Arc<dyn FileSystem>,
+        source: Source,
+        recipe: &Recipe,
+        outputs: &[&Path],
+        control: &Control,
+    ) -> Result<Report> {
         let events = RunEvents::new(&self.events, self.ids.next_id(), recipe.outputs.len());
-        let result = self.run(source, recipe, control, &events);
+        let result = recipe
+            .validate()
+            .and_then(|()| self.check("process", &source, outputs, Some(control)))
+            .and_then(|()| self.run(files, source, recipe, control, &events));
         events.finished(&result);
         result
     }
 
-    fn run(&self, source: Source, recipe: &Recipe, control: &Control, events: &RunEvents<'_>) -> Result<Report> {
-        recipe.validate()?;
-        let recipe = &self.with_assets(recipe)?;
-        let (decoder, media) = decode::open_described(source, &recipe.read, &self.decoders)?;
-        let resources = Resources {
-            pool: Arc::clone(&self.pool),
-            spool_memory_bytes: self.spool_memory_bytes,
-            temp_dir: self.temp_dir.clone(),
-        };
-        events.started(media.stream.duration.map(|d| media.stream.spec.seconds(d.frames)));
-        processing::run(decoder, &media, recipe, &resources, control, &|stage, done| events.stage(stage, done))
+    fn run(
+        &self,
+        files: &Arc<dyn FileSystem>,
+        source: Source,
+        recipe: &Recipe,
+        control: &Control,
+        events: &RunEvents<'_>,
+    ) -> Result<Report> {
+        self.retrying(Some(events.id()), source, control, |attempt| {
+            let recipe = &self.with_assets(recipe, Some(control))?;
+            let threads = self.pool.current_num_threads();
+            let cost = |media: &MediaInfo| processing::cost(recipe, &media.stream, threads);
+            let admitted = self.admit("process", attempt, &recipe.read, control, &cost)?;
+            let Admitted { decoder, media, permit, spool_memory_bytes } = admitted;
+            let resources = Resources {
+                pool: Arc::clone(&self.pool),
+                spool_memory_bytes,
+                temp_dir: self.temp_dir.clone(),
+                files: Arc::clone(files),
+                codecs: Arc::clone(&self.codecs),
+                permit,
+            };
+            events.started(media.stream.duration.map(|d| media.stream.spec.seconds(d.frames)));
+            processing::run(decoder, &media, recipe, &resources, control, &|stage, done| events.stage(stage, done))
+        })
     }
 
     /// Loads the recordings that filters name (such as the impulse of `convolution`), before a
@@ -368,15 +515,22 @@ impl Engine {
     /// Those of [`Engine::open`] and of decoding.
     pub fn load_assets(&self, filters: &mut [FilterSpec], options: &ReadOptions) -> Result<()> {
         let options = &self.read_options(options);
-        let mut assets = FileAssets { options, decoders: &self.decoders };
+        let allow = |path: &Path| self.check("asset", &Source::from(path), &[], None);
+        let mut assets = FileAssets { options, codecs: &*self.codecs, files: &*self.files, allow: &allow };
         filters.iter_mut().try_for_each(|filter| filter.load_assets(&mut assets))
     }
 
-    fn with_assets(&self, recipe: &Recipe) -> Result<Recipe> {
+    fn with_assets(&self, recipe: &Recipe, control: Option<&Control>) -> Result<Recipe> {
         let mut recipe = recipe.clone();
         recipe.read = self.read_options(&recipe.read);
-        let mut assets = FileAssets { options: &recipe.read, decoders: &self.decoders };
+        let allow = |path: &Path| self.check("asset", &Source::from(path), &[], control);
+        let mut assets =
+            FileAssets { options: &recipe.read, codecs: &*self.codecs, files: &*self.files, allow: &allow };
         recipe.filters.iter_mut().try_for_each(|filter| filter.load_assets(&mut assets))?;
         Ok(recipe)
     }
+}
+
+fn outputs_of(recipe: &Recipe) -> Vec<&Path> {
+    recipe.outputs.iter().map(|o| o.path.as_path()).collect()
 }

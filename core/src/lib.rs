@@ -2,9 +2,10 @@
 //!
 //! A recording in any common format goes in; it comes out clean, level, measured and encoded, with proof of what was
 //! done. Arrows of dependency point down: engine, processing, filters/formats/meter, dsp, audio; `error` is for all.
-//! Beside them, knowing nothing of audio: events, services, config.
+//! Beside them, knowing nothing of audio: events, services, config, resources, cancel.
 
 pub mod audio;
+pub mod cancel;
 pub mod config;
 pub mod dsp;
 pub mod engine;
@@ -16,6 +17,7 @@ mod guard;
 pub mod meter;
 pub mod presets;
 pub mod processing;
+pub mod resources;
 pub mod schema;
 pub mod services;
 mod sync;

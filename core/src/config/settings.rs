@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::events::EventOptions;
+use crate::resources::{Amounts, PoolOptions};
 
 /// What a configuration is made of: sections with keys, no lists of sections.
 ///
@@ -34,6 +35,10 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// Sizes of the event bus.
     pub events: EventSettings,
+    /// What all jobs of an engine together may take. What does not fit waits.
+    pub resources: ResourceSettings,
+    /// Another try after a failure that may pass, such as a network folder that is away for a moment.
+    pub retry: RetrySettings,
 }
 
 /// Threads and folders.
@@ -84,6 +89,45 @@ pub struct LimitSettings {
     pub max_wall_seconds: f64,
 }
 
+/// What all jobs of an engine together may take. What does not fit waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResourceSettings {
+    /// Memory; 0 is no limit. Jobs keep less audio in memory when there is less than they could use.
+    #[schemars(range(min = 0, max = 16_777_216), extend("x-unit" = "MiB", "x-restart" = true))]
+    pub memory_mib: u32,
+    /// Threads that work at once; 0 is no limit. A job takes one to about ten.
+    #[schemars(range(min = 0, max = 65_536), extend("x-unit" = "threads", "x-restart" = true))]
+    pub worker_threads: u32,
+    /// Files that are open at once; 0 is no limit.
+    #[schemars(range(min = 0, max = 1_048_576), extend("x-unit" = "files", "x-restart" = true))]
+    pub open_files: u32,
+    /// Audio in temporary files; 0 is no limit.
+    #[schemars(range(min = 0, max = 1_073_741_824), extend("x-unit" = "MiB", "x-restart" = true))]
+    pub temp_disk_mib: u32,
+    /// Part of each budget that the jobs of one tenant may take.
+    #[schemars(range(min = 1, max = 100), extend("x-unit" = "percent", "x-restart" = true))]
+    pub tenant_share_percent: u32,
+    /// Longest time that a job waits for its share; 0 is as long as it takes.
+    #[schemars(range(min = 0, max = 31_536_000), extend("x-unit" = "seconds"))]
+    pub max_wait_s: u32,
+}
+
+/// Another try after a failure that may pass, such as a network folder that is away for a moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrySettings {
+    /// How often an operation is tried, with the first time.
+    #[schemars(range(min = 1, max = 20), extend("x-unit" = "attempts"))]
+    pub attempts: u32,
+    /// Pause before the second try; each further one is twice as long. Half of every pause is random.
+    #[schemars(range(min = 1, max = 600_000), extend("x-unit" = "ms"))]
+    pub base_ms: u32,
+    /// Longest pause.
+    #[schemars(range(min = 1, max = 3_600_000), extend("x-unit" = "ms"))]
+    pub max_ms: u32,
+}
+
 /// Sizes of the event bus.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -114,6 +158,38 @@ pub struct EventSettings {
 impl Default for SpoolSettings {
     fn default() -> Self {
         Self { memory_mib: 32 }
+    }
+}
+
+impl Default for ResourceSettings {
+    fn default() -> Self {
+        Self {
+            memory_mib: 0,
+            worker_threads: 0,
+            open_files: 0,
+            temp_disk_mib: 0,
+            tenant_share_percent: 100,
+            max_wait_s: 0,
+        }
+    }
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        Self { attempts: 3, base_ms: 200, max_ms: 10_000 }
+    }
+}
+
+impl From<&ResourceSettings> for PoolOptions {
+    fn from(settings: &ResourceSettings) -> Self {
+        let budget = |n: u32, unit: u64| if n == 0 { u64::MAX } else { u64::from(n) * unit };
+        let budgets = Amounts {
+            memory_bytes: budget(settings.memory_mib, 1 << 20),
+            threads: budget(settings.worker_threads, 1),
+            files: budget(settings.open_files, 1),
+            temp_disk_bytes: budget(settings.temp_disk_mib, 1 << 20),
+        };
+        Self { budgets, tenant_share: f64::from(settings.tenant_share_percent) / 100.0 }
     }
 }
 
@@ -162,13 +238,18 @@ impl From<&EventSettings> for EventOptions {
 
 impl Model for Settings {
     fn check_together(&self) -> Vec<(&'static str, String)> {
+        let mut wrong = Vec::new();
+        let RetrySettings { base_ms, max_ms, .. } = self.retry;
+        if max_ms < base_ms {
+            wrong.push(("retry.max_ms", format!("is {max_ms} ms, less than the {base_ms} ms of retry.base_ms")));
+        }
         let EventSettings { history_events, history_bytes, max_event_bytes, .. } = self.events;
         // One event would push all others out of the history, and itself too.
         if history_events > 0 && history_bytes > 0 && history_bytes < max_event_bytes {
             let why =
                 format!("is {history_bytes} bytes, less than the {max_event_bytes} bytes of events.max_event_bytes");
-            return vec![("events.history_bytes", why)];
+            wrong.push(("events.history_bytes", why));
         }
-        Vec::new()
+        wrong
     }
 }

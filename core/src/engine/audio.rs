@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::formats::tags::Metadata;
 use crate::formats::{Encoded, FormatSettings, ReadOptions, Source};
 use crate::processing::{Control, EncodeTarget, Output, Overwrite, StreamEncoder};
+use crate::services::seams::Operation;
 
 /// Frames that are decoded at once: a cancel waits for no more than these.
 const READ_FRAMES: usize = 16_384;
@@ -46,7 +47,7 @@ impl Engine {
     /// An encoder for blocks of `spec`, on the threads of this engine. Without `format` the extension of a path decides.
     ///
     /// # Errors
-    /// As [`StreamEncoder::create`]; [`Error::UnknownName`] for an extension that is no format; [`Error::InvalidValue`] without both.
+    /// As [`StreamEncoder::create`]; [`Error::Denied`] by the policy; [`Error::UnknownName`] for an extension that is no format; [`Error::InvalidValue`] without both.
     pub fn encoder(
         &self,
         target: EncodeTarget<'_>,
@@ -65,7 +66,10 @@ impl Engine {
                 });
             }
         };
-        StreamEncoder::create(target, &format, spec, metadata, Some(Arc::clone(&self.pool)))
+        let outputs: &[&Path] = if let EncodeTarget::Path(path, _) = &target { &[*path] } else { &[] };
+        Operation { name: "encode", tenant: None, input: None, outputs }.check(&*self.policy)?;
+        let pool = Some(Arc::clone(&self.pool));
+        StreamEncoder::create_with(&*self.files, &*self.codecs, target, &format, spec, metadata, pool)
     }
 
     /// Encodes audio in memory to a file, which appears whole or not at all. No level is changed.

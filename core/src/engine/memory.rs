@@ -1,15 +1,19 @@
 //! Recipes whose outputs stay in memory.
 
-use std::path::PathBuf;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Engine;
 use crate::error::{Error, Result};
 use crate::formats::Source;
-use crate::processing::{Control, Overwrite, Recipe, Report};
+use crate::processing::{Control, Recipe, Report};
+use crate::services::seams::{FileHandle, FileInfo, FileSystem, NewFile, OpenedFile};
+use crate::sync::{Mutex, lock};
 
 impl Engine {
     /// As [`Engine::process_source`], but the outputs come back as bytes, in order. They have no path; their format is stated
-    /// (`outputs: [{format: {format: "opus"}}]`). While they are made they are files in the engine's temporary folder.
+    /// (`outputs: [{format: {format: "opus"}}]`). While they are made they are temporary files without a name.
     ///
     /// # Errors
     /// As [`Engine::process`]; [`Error::InvalidValue`] for an output with a path or without a format.
@@ -19,16 +23,8 @@ impl Engine {
         recipe: &Recipe,
         control: &Control,
     ) -> Result<(Report, Vec<Vec<u8>>)> {
-        let io = |op| move |e| Error::io(op, None, e);
-        let mut folder = tempfile::Builder::new();
-        let folder = match &self.temp_dir {
-            Some(dir) => folder.prefix("pure-sound-").tempdir_in(dir),
-            None => folder.prefix("pure-sound-").tempdir(),
-        };
-        let folder = folder.map_err(io("create temporary folder"))?;
-        let mut staged = recipe.clone();
-        staged.overwrite = Overwrite::Replace;
-        for (index, output) in staged.outputs.iter_mut().enumerate() {
+        let mut named = recipe.clone();
+        for (index, output) in named.outputs.iter_mut().enumerate() {
             let wrong = |field: &str, value: String, allowed: &str| Error::InvalidValue {
                 name: format!("outputs[{index}].{field}"),
                 value,
@@ -40,14 +36,94 @@ impl Engine {
             let Some(format) = &output.format else {
                 return Err(wrong("format", "none".into(), "a format: without a path nothing else tells it"));
             };
-            output.path = folder.path().join(format!("{index}.{}", format.extension()));
+            // Only for messages, and to tell them apart.
+            output.path = format!("output {index} in memory.{}", format.extension()).into();
         }
-        let mut report = self.process_source(source, &staged, control)?;
-        let mut bytes = Vec::with_capacity(staged.outputs.len());
-        for (output, told) in staged.outputs.iter().zip(&mut report.outputs) {
-            bytes.push(std::fs::read(&output.path).map_err(io("read temporary file"))?);
+        let kept = Arc::new(KeptFiles {
+            files: Arc::clone(&self.files),
+            temp_dir: self.temp_dir.clone(),
+            published: Arc::default(),
+        });
+        let files: Arc<dyn FileSystem> = Arc::<KeptFiles>::clone(&kept);
+        let mut report = self.process_on(&files, source, &named, &[], control)?;
+        let mut published = std::mem::take(&mut *lock(&kept.published));
+        let mut bytes = Vec::with_capacity(named.outputs.len());
+        for told in &mut report.outputs {
+            let index = published.iter().position(|(name, _)| *name == told.path);
+            let index = index.ok_or_else(|| Error::internal("an output in memory is missing"))?;
+            let (_, mut file) = published.swap_remove(index);
+            let mut content = Vec::new();
+            file.rewind()
+                .and_then(|()| file.read_to_end(&mut content))
+                .map_err(|e| Error::io("read temporary file", None, e))?;
+            bytes.push(content);
             told.path = PathBuf::new();
         }
         Ok((report, bytes))
+    }
+}
+
+/// Handles of files that were published, by their names.
+type Published = Arc<Mutex<Vec<(PathBuf, Box<dyn FileHandle>)>>>;
+
+/// The files of an engine, but new ones are temporary and kept open instead of getting their names.
+struct KeptFiles {
+    files: Arc<dyn FileSystem>,
+    temp_dir: Option<PathBuf>,
+    published: Published,
+}
+
+struct KeptFile {
+    name: PathBuf,
+    file: Box<dyn FileHandle>,
+    published: Published,
+}
+
+impl NewFile for KeptFile {
+    fn handle(&self) -> io::Result<Box<dyn FileHandle>> {
+        self.file.duplicate()
+    }
+
+    fn publish(self: Box<Self>, _replace: bool) -> io::Result<bool> {
+        lock(&self.published).push((self.name, self.file));
+        Ok(true)
+    }
+}
+
+impl FileSystem for KeptFiles {
+    fn read(&self, path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+        self.files.read(path, max_bytes)
+    }
+
+    /// Asked for outputs only, of which none is there.
+    fn info(&self, _path: &Path) -> io::Result<FileInfo> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        self.files.list(folder)
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.files.replace(path, bytes)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<OpenedFile> {
+        self.files.open(path)
+    }
+
+    fn create(&self, target: &Path) -> io::Result<Box<dyn NewFile>> {
+        let file = self.files.temporary(self.temp_dir.as_deref())?;
+        Ok(Box::new(KeptFile { name: target.to_path_buf(), file, published: Arc::clone(&self.published) }))
+    }
+
+    fn temporary(&self, folder: Option<&Path>) -> io::Result<Box<dyn FileHandle>> {
+        self.files.temporary(folder)
+    }
+
+    /// Of what was published before another output failed.
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        lock(&self.published).retain(|(name, _)| name != path);
+        Ok(())
     }
 }

@@ -58,12 +58,22 @@ impl<'a> RunEvents<'a> {
         });
     }
 
-    /// A job does not fail because somebody could not be told of it.
     fn publish<P: Payload>(&self, payload: P) {
-        match self.bus.publish(payload) {
-            // A host that has shut the bus down does not want to hear.
-            Ok(_) | Err(Error::Closed { .. }) => {}
-            Err(error) => tracing::warn!(topic = P::TOPIC, run = self.run, %error, "not everybody could be told"),
-        }
+        tell(self.bus, payload);
+    }
+
+    /// Its identifier.
+    pub fn id(&self) -> &str {
+        &self.run
+    }
+}
+
+/// A job does not fail because somebody could not be told of it.
+pub(super) fn tell<P: Payload>(bus: &EventBus, payload: P) {
+    let key = payload.key().map(str::to_owned);
+    match bus.publish(payload) {
+        // A host that has shut the bus down does not want to hear.
+        Ok(_) | Err(Error::Closed { .. }) => {}
+        Err(error) => tracing::warn!(topic = P::TOPIC, key, %error, "not everybody could be told"),
     }
 }

@@ -6,8 +6,13 @@ use serde_json::json;
 
 use super::*;
 use crate::config::ConfigOptions;
+use crate::error::Error;
 use crate::events::{Delivery, Outcome, ProcessFinished, ProcessStage, ProcessStarted, SubscribeOptions};
+use crate::formats::BuiltInCodecs;
 use crate::processing::Output;
+use crate::resources::{Amounts, Request, Resource};
+use crate::services::seams::Decision;
+use crate::services::{Dependency, Key, Lifetime, Made, Registration};
 use crate::sync::{Mutex, lock};
 
 /// One second of a 16-bit mono WAV of 8 kHz with a triangle in it.
@@ -156,6 +161,204 @@ fn limits_of_the_configuration_hold_unless_a_recipe_says_otherwise() {
     assert!(refused(engine.probe(Source::from(input.as_path()), &ReadOptions::default()).unwrap_err()));
     assert!(refused(engine.plan(&recipe(dir.path(), "in.wav", json!({}))).unwrap_err()));
     run(json!({"read": {"limits": {"max_bytes": 100_000}}})).unwrap();
+    // Also when it says what is the default anyhow.
+    run(json!({"read": {"limits": {"max_bytes": Limits::default().max_bytes()}}})).unwrap();
+    run(json!({"read": {"limits": {"max_bytes": null}}})).unwrap_err();
+}
+
+/// Ten jobs of which two fit at once: those that do not fit wait, hold nothing meanwhile, and all of them succeed.
+#[test]
+fn jobs_that_do_not_fit_wait_in_line() {
+    let dir = tempfile::tempdir().unwrap();
+    write_wav(&dir.path().join("in.wav"));
+    let level = json!({"level": {"measure": "loudness", "integrated_lufs": -20.0, "true_peak_dbtp": -1.0}});
+    let mut settings = Settings::default();
+    (settings.resources.memory_mib, settings.resources.tenant_share_percent) = (64, 50);
+    let engine = Engine::builder().settings(settings).build().unwrap();
+    let poll = |topic: &str| engine.events().poll(SubscribeOptions::new(topic)).unwrap();
+    let (waiting, granted) = (poll("resource.waiting"), poll("resource.granted"));
+    let all = Amounts::of(Resource::Memory, 64 << 20);
+    let held = engine.resources().acquire(&Request::new("test", all)).unwrap().hand_over();
+    std::thread::scope(|scope| {
+        let jobs: Vec<_> = (0..10)
+            .map(|n| {
+                let mut recipe = recipe(dir.path(), "in.wav", level.clone());
+                recipe.outputs = vec![Output { path: dir.path().join(format!("{n}.wav")), format: None }];
+                let engine = &engine;
+                scope.spawn(move || {
+                    let control = Control { tenant: (n % 2 == 0).then(|| "even".into()), ..Control::default() };
+                    engine.process(&recipe, &control)
+                })
+            })
+            .collect();
+        while engine.resources().usage().waiting < 10 {
+            std::thread::yield_now();
+        }
+        drop(held);
+        jobs.into_iter().for_each(|job| drop(job.join().unwrap().unwrap()));
+    });
+    let usage = engine.resources().usage();
+    assert_eq!((usage.holders, usage.waiting, usage.waited, usage.resources[0].used), (0, 0, 10, 0));
+    assert!(usage.resources[0].peak <= 64 << 20);
+    for (poller, topic) in [(waiting, "resource.waiting"), (granted, "resource.granted")] {
+        let count = std::iter::from_fn(|| poller.try_next()).count();
+        assert_eq!(count, 10, "{topic}");
+    }
+
+    // What can never fit is refused at once, and a wait can be cancelled.
+    let mut settings = Settings::default();
+    (settings.resources.memory_mib, settings.resources.max_wait_s) = (1, 1);
+    let small = Engine::builder().settings(settings).build().unwrap();
+    let refused = small.process(&recipe(dir.path(), "in.wav", level.clone()), &Control::default()).unwrap_err();
+    assert!(matches!(refused, Error::LimitExceeded { limit: "memory_bytes", .. }), "{refused}");
+    let held = engine.resources().acquire(&Request::new("test", all)).unwrap().hand_over();
+    let control = Control::default();
+    std::thread::scope(|scope| {
+        let job = scope.spawn(|| engine.measure(dir.path().join("in.wav").into(), &ReadOptions::default(), &control));
+        while engine.resources().usage().waiting == 0 {
+            std::thread::yield_now();
+        }
+        control.cancel.cancel();
+        assert!(matches!(job.join().unwrap(), Err(Error::Cancelled)));
+    });
+    drop(held);
+}
+
+/// A policy that lets tenants read their own folder and write nothing.
+struct OwnFolder;
+impl Policy for OwnFolder {
+    fn decide(&self, operation: &Operation<'_>) -> Decision {
+        let own = operation
+            .tenant
+            .is_none_or(|t| operation.input.is_some_and(|p| p.components().any(|c| c.as_os_str() == t)));
+        if own && operation.outputs.is_empty() {
+            return Decision::Allow;
+        }
+        Decision::Deny { reason: format!("{} is not for you", operation.name) }
+    }
+}
+
+#[test]
+fn a_policy_is_asked_before_anything_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("ann")).unwrap();
+    let input = dir.path().join("ann").join("in.wav");
+    write_wav(&input);
+    let engine = Engine::builder().policy(Arc::new(OwnFolder)).build().unwrap();
+    let finished = engine.events().poll(SubscribeOptions::new("process.finished")).unwrap();
+    let as_tenant = |name: &str| Control { tenant: Some(name.into()), ..Control::default() };
+    let measure = |name: &str| engine.measure(input.as_path().into(), &ReadOptions::default(), &as_tenant(name));
+    assert!(measure("ann").is_ok());
+    let refused = measure("bob").unwrap_err();
+    assert_eq!((refused.name(), refused.to_string().ends_with("in.wav: measure is not for you")), ("DENIED", true));
+    assert!(engine.probe(input.as_path().into(), &ReadOptions::default()).is_ok());
+    let refused = engine.process(&recipe(&dir.path().join("ann"), "in.wav", json!({})), &as_tenant("ann")).unwrap_err();
+    assert_eq!(refused.name(), "DENIED");
+    assert_eq!(told(&finished), ["Failed Some(700) 0"]);
+    assert!(!dir.path().join("ann").join("out.wav").exists());
+    // A recording that a filter names is read, too.
+    let plain = Engine::builder().policy(Arc::new(NoAssets)).build().unwrap();
+    let filters = json!({"filters": [{"type": "convolution", "impulse": input.to_str().unwrap()}]});
+    let refused = plain.process(&recipe(&dir.path().join("ann"), "in.wav", filters), &Control::default()).unwrap_err();
+    assert!(refused.to_string().ends_with("in.wav: no recordings"), "{refused}");
+}
+
+struct NoAssets;
+impl Policy for NoAssets {
+    fn decide(&self, operation: &Operation<'_>) -> Decision {
+        if operation.name == "asset" { Decision::Deny { reason: "no recordings".into() } } else { Decision::Allow }
+    }
+}
+
+/// Counts identifiers from 7, and codecs that are asked.
+struct Counting(AtomicU64, BuiltInCodecs);
+impl IdGenerator for Counting {
+    fn next_id(&self) -> u128 {
+        u128::from(self.0.fetch_add(1, Ordering::Relaxed)) + 7
+    }
+}
+impl CodecSet for Counting {
+    fn open(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Decoder>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        self.1.open(source, options)
+    }
+    fn open_described(&self, source: Source, options: &ReadOptions) -> Result<(Box<dyn Decoder>, MediaInfo)> {
+        self.0.fetch_add(100, Ordering::Relaxed);
+        self.1.open_described(source, options)
+    }
+    fn tags(&self, source: Source, options: &ReadOptions) -> Result<Metadata> {
+        self.1.tags(source, options)
+    }
+    fn encoder(
+        &self,
+        negotiated: &crate::formats::encode::Negotiated,
+        sink: Box<dyn crate::formats::encode::Sink>,
+        metadata: &Metadata,
+        frames_hint: Option<u64>,
+        pool: Option<Arc<rayon::ThreadPool>>,
+    ) -> Result<Box<dyn crate::formats::Encoder>> {
+        self.0.fetch_add(10_000, Ordering::Relaxed);
+        self.1.encoder(negotiated, sink, metadata, frames_hint, pool)
+    }
+}
+
+#[test]
+fn every_part_can_be_replaced_and_ends_with_the_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    write_wav(&dir.path().join("in.wav"));
+    let codecs = Arc::new(Counting(AtomicU64::new(0), BuiltInCodecs::default()));
+    let ended = Arc::<Mutex<Vec<&'static str>>>::default();
+    let stop = Arc::clone(&ended);
+    let bus = EventBus::default();
+    let leaks = bus.poll(SubscribeOptions::new("resource.leak")).unwrap();
+    let finished = bus.poll(SubscribeOptions::new("process.finished")).unwrap();
+    let engine = Engine::builder()
+        .events(&bus)
+        .ids(Arc::new(Counting(AtomicU64::new(0), BuiltInCodecs::default())))
+        .codecs(codecs.clone())
+        .services(|services| {
+            // A part of the host that is made of parts of the engine, and ends before them.
+            let needs = vec![Dependency { key: Key::of::<ResourcePool>(), optional: false }];
+            services.register(Registration::new(Key::of::<String>(), Lifetime::Singleton, needs, move |resolver| {
+                let pool = resolver.get::<ResourcePool>(&Key::of::<ResourcePool>())?;
+                let stop = Arc::clone(&stop);
+                Ok(Made::new(Arc::new("host".to_owned())).with_stop(move || {
+                    drop(pool.acquire(&Request::new("still open", Amounts::default()))?);
+                    lock(&stop).push("host");
+                    Ok(())
+                }))
+            }));
+        })
+        .build()
+        .unwrap();
+    engine.process(&recipe(dir.path(), "in.wav", json!({})), &Control::default()).unwrap();
+    assert_eq!(codecs.0.load(Ordering::Relaxed), 10_101, "opened with tags, one encoder, read back once");
+    let event = finished.try_next().unwrap();
+    assert_eq!(event.event().unwrap().key.as_deref(), Some("00000000-0000-0000-0000-000000000007"));
+    assert_eq!(**engine.services().get::<String>().unwrap(), *"host");
+    assert!(engine.services().get::<dyn Policy>().is_ok());
+    std::mem::forget(engine.resources().acquire(&Request::new("lost", Amounts::of(Resource::Files, 2))).unwrap());
+    let services = engine.services().clone();
+    drop(engine);
+    assert_eq!(*lock(&ended), ["host"]);
+    assert_eq!(services.get::<String>().unwrap_err().name(), "CLOSED");
+    let leak = leaks.try_next().unwrap();
+    let leak = leak.event().unwrap().payload::<crate::events::ResourceLeak>().unwrap();
+    assert_eq!((leak.pool.as_str(), leak.amount, leak.holders["lost"]), ("files", 2, 2));
+    assert!(leaks.try_next().is_none());
+
+    // Twice the same, and one that needs what nobody has.
+    let codecs = || Arc::new(BuiltInCodecs::default());
+    let wrong = Engine::builder()
+        .codecs(codecs())
+        .codecs(codecs())
+        .services(|s| {
+            s.factory(Lifetime::Singleton, |_: Arc<u8>| Ok(Arc::new(1_u16)));
+        })
+        .build()
+        .unwrap_err();
+    let text = wrong.to_string();
+    assert!(text.contains("ambiguous: CodecSet") && text.contains("missing: u16: needs u8"), "{text}");
 }
 
 #[test]

@@ -263,6 +263,26 @@ impl Error {
         self.error_code().kind()
     }
 
+    /// True when the same operation may well succeed in a moment: an interrupted or timed out call, or a network file
+    /// system that was away. Never for what the input, the request or a full disk is to blame for.
+    pub fn is_transient(&self) -> bool {
+        use std::io::ErrorKind as Kind;
+        let Self::Io { source, .. } = self else { return false };
+        matches!(
+            source.kind(),
+            Kind::Interrupted
+                | Kind::TimedOut
+                | Kind::WouldBlock
+                | Kind::StaleNetworkFileHandle
+                | Kind::ConnectionReset
+                | Kind::ConnectionAborted
+                | Kind::NotConnected
+                | Kind::HostUnreachable
+                | Kind::NetworkUnreachable
+                | Kind::NetworkDown
+        )
+    }
+
     /// A damaged structure at a byte offset.
     pub fn malformed(what: &'static str, offset: impl Into<Option<u64>>, detail: impl Into<String>) -> Self {
         Self::Malformed { what, offset: offset.into(), detail: detail.into() }
@@ -354,6 +374,24 @@ fn fmt_path(p: &Option<PathBuf>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_transient() {
+        use std::io::ErrorKind as Kind;
+        let io = |kind: Kind| Error::io("read", Some(Path::new("a")), kind.into());
+        for kind in [Kind::Interrupted, Kind::TimedOut, Kind::WouldBlock, Kind::StaleNetworkFileHandle] {
+            assert!(io(kind).is_transient(), "{kind}");
+        }
+        for kind in [Kind::NotFound, Kind::PermissionDenied, Kind::StorageFull, Kind::UnexpectedEof, Kind::Other] {
+            assert!(!io(kind).is_transient(), "{kind}");
+        }
+        // Numbers of Linux for EAGAIN and ESTALE.
+        #[cfg(target_os = "linux")]
+        for number in [11, 116] {
+            assert!(Error::io("read", None, std::io::Error::from_raw_os_error(number)).is_transient());
+        }
+        assert!(!Error::Cancelled.is_transient() && !Error::Empty.is_transient());
+    }
 
     #[test]
     fn every_mistake_of_a_document_is_told() {

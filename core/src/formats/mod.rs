@@ -1,5 +1,6 @@
 //! Containers, codecs and tags: reading ([`open`], [`probe`]) and writing ([`encode`]).
 
+mod codecs;
 pub mod decode;
 pub mod encode;
 mod info;
@@ -7,6 +8,7 @@ mod limits;
 mod source;
 pub mod tags;
 
+pub use codecs::{BuiltInCodecs, CodecSet};
 pub use decode::{Decoder, DecoderFactory, open, open_with, probe};
 pub use encode::{Encoded, Encoder, FormatSettings};
 pub use info::{Codec, Container, Damage, DamageEvent, Duration, MediaInfo, SampleFormat, StreamInfo};

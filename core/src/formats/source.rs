@@ -1,7 +1,6 @@
 //! Where the bytes come from: a path, memory, any reader, a pipe.
 
-use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use super::tags::Metadata;
 use super::{FormatSettings, Limits, SampleFormat};
 use crate::audio::Buffer;
 use crate::error::{Error, Result};
+use crate::services::seams::{FileHandle, FileSystem, SystemFiles};
 
 /// Bytes that can be read and sought in.
 pub trait MediaSource: Read + Seek + Send + Sync {}
@@ -88,8 +88,33 @@ impl Source {
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::Io`]; [`Error::Empty`] for zero bytes;
     /// [`Error::LimitExceeded`] above `limits.max_bytes`; [`Error::InvalidValue`] for a directory.
     pub fn open(self, limits: &Limits) -> Result<(Box<dyn MediaSource>, u64)> {
+        let opened = self.open_on(limits, &SystemFiles, None)?;
+        Ok((opened.media, opened.bytes))
+    }
+
+    /// The same source for another attempt, where that can be had.
+    pub(crate) fn again(&self) -> Option<Self> {
+        match self {
+            Self::Path(path) => Some(Self::Path(path.clone())),
+            Self::Bytes(bytes) => Some(Self::Bytes(Arc::clone(bytes))),
+            Self::Seekable(_) | Self::Stream(_) => None,
+        }
+    }
+
+    /// As [`Source::open`], with these files; `temp_dir` is for pipes.
+    pub(crate) fn open_on(
+        self,
+        limits: &Limits,
+        files: &dyn FileSystem,
+        temp_dir: Option<&Path>,
+    ) -> Result<OpenedSource> {
+        let mut repeatable = true;
         let (media, bytes): (Box<dyn MediaSource>, u64) = match self {
-            Self::Path(path) => open_path(&path, limits)?,
+            Self::Path(path) => {
+                let (media, bytes, seekable) = open_path(&path, limits, files, temp_dir)?;
+                repeatable = seekable;
+                (media, bytes)
+            }
             Self::Bytes(bytes) => {
                 let len = bytes.len() as u64;
                 (Box::new(Cursor::new(bytes)), len)
@@ -103,35 +128,54 @@ impl Source {
                 let len = seek_end(&mut *media).map_err(|e| Error::io("seek in input", None, e))?;
                 (media, len)
             }
-            Self::Stream(reader) => spool_stream(reader, limits)?,
+            Self::Stream(reader) => spool_stream(reader, limits, files, temp_dir)?,
         };
         if bytes == 0 {
             return Err(Error::Empty);
         }
-        Limits::check("max_bytes", bytes as f64, limits.max_bytes as f64)?;
-        Ok((media, bytes))
+        Limits::check("max_bytes", bytes as f64, limits.max_bytes() as f64)?;
+        Ok(OpenedSource { media, bytes, repeatable })
     }
 }
 
-fn open_path(path: &Path, limits: &Limits) -> Result<(Box<dyn MediaSource>, u64)> {
+/// A source that was opened.
+pub(crate) struct OpenedSource {
+    pub media: Box<dyn MediaSource>,
+    pub bytes: u64,
+    /// False for a named pipe, whose bytes are gone when they were read.
+    pub repeatable: bool,
+}
+
+fn open_path(
+    path: &Path,
+    limits: &Limits,
+    files: &dyn FileSystem,
+    temp_dir: Option<&Path>,
+) -> Result<(Box<dyn MediaSource>, u64, bool)> {
     let io = |e| Error::io("open", Some(path), e);
-    let meta = std::fs::metadata(path).map_err(io)?;
-    if meta.is_dir() {
+    let info = files.info(path).map_err(io)?;
+    if info.folder {
         return Err(Error::InvalidValue {
             name: "input".into(),
             value: path.display().to_string(),
             allowed: "a file, not a directory".into(),
         });
     }
-    let file = File::open(path).map_err(io)?;
-    if !meta.is_file() {
+    let opened = files.open(path).map_err(io)?;
+    if !opened.seekable {
         // A named pipe or device: it has no length and cannot be sought.
-        return spool_stream(Box::new(file), limits);
+        let (media, bytes) = spool_stream(Box::new(opened.file), limits, files, temp_dir)?;
+        return Ok((media, bytes, false));
     }
-    Ok((Box::new(BufReader::with_capacity(1 << 16, file)), meta.len()))
+    Ok((Box::new(BufReader::with_capacity(1 << 16, opened.file)), info.len, true))
 }
 
-fn spool_stream(mut reader: Box<dyn Read + Send>, limits: &Limits) -> Result<(Box<dyn MediaSource>, u64)> {
+fn spool_stream(
+    mut reader: Box<dyn Read + Send>,
+    limits: &Limits,
+    files: &dyn FileSystem,
+    temp_dir: Option<&Path>,
+) -> Result<(Box<dyn MediaSource>, u64)> {
     let io = |e| Error::io("read input", None, e);
     let mut head = Vec::new();
     reader.by_ref().take(STREAM_MEMORY_BYTES as u64).read_to_end(&mut head).map_err(io)?;
@@ -139,9 +183,10 @@ fn spool_stream(mut reader: Box<dyn Read + Send>, limits: &Limits) -> Result<(Bo
         let len = head.len() as u64;
         return Ok((Box::new(Cursor::new(head)), len));
     }
-    let mut file = tempfile::tempfile().map_err(|e| Error::io("create temporary file", None, e))?;
+    let mut file: Box<dyn FileHandle> =
+        files.temporary(temp_dir).map_err(|e| Error::io("create temporary file", temp_dir, e))?;
     file.write_all(&head).map_err(|e| Error::io("write temporary file", None, e))?;
-    let rest_max = limits.max_bytes.saturating_sub(head.len() as u64) + 1;
+    let rest_max = limits.max_bytes().saturating_sub(head.len() as u64) + 1;
     let rest = io::copy(&mut reader.take(rest_max), &mut file).map_err(io)?;
     file.seek(SeekFrom::Start(0)).map_err(io)?;
     Ok((Box::new(BufReader::with_capacity(1 << 16, file)), head.len() as u64 + rest))
@@ -163,7 +208,7 @@ mod tests {
 
     #[test]
     fn typed_errors_for_what_cannot_be_opened() {
-        let limits = Limits { max_bytes: 3, ..Limits::default() };
+        let limits = Limits { max_bytes: Some(3), ..Limits::default() };
         assert!(matches!(Source::from("/no/such").open(&limits), Err(Error::NotFound { .. })));
         assert!(matches!(Source::from("/").open(&limits), Err(Error::InvalidValue { .. })));
         assert!(matches!(Source::from(Vec::new()).open(&limits), Err(Error::Empty)));

@@ -11,6 +11,10 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::processing::Recipe;
+use crate::services::seams::{FileSystem, SystemFiles};
+
+/// Largest file of a preset, in bytes.
+const MAX_PRESET_BYTES: u64 = 4 << 20;
 
 /// A preset as it stands in its file, after inheritance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -76,20 +80,29 @@ impl PresetStore {
     /// [`Error::Io`], [`Error::NotFound`]; [`Error::InvalidValue`] naming the file for what cannot be read as a preset;
     /// [`Error::UnknownName`] for an unknown parent; [`Error::Conflict`] for circular inheritance.
     pub fn load_dir(&mut self, dir: &Path) -> Result<()> {
-        let io = |e| Error::io("read presets from", Some(dir), e);
-        let mut files: Vec<_> = std::fs::read_dir(dir)
-            .map_err(io)?
-            .filter_map(|entry| entry.ok().map(|e| e.path()))
-            .filter(|p| p.extension().is_some_and(|e| e == "yaml" || e == "yml"))
-            .collect();
-        files.sort();
+        self.load_dir_on(dir, &SystemFiles)
+    }
+
+    /// As [`PresetStore::load_dir`], with these files.
+    ///
+    /// # Errors
+    /// As [`PresetStore::load_dir`].
+    pub fn load_dir_on(&mut self, dir: &Path, files: &dyn FileSystem) -> Result<()> {
+        let mut paths = files.list(dir).map_err(|e| Error::io("read presets from", Some(dir), e))?;
+        paths.retain(|p| p.extension().is_some_and(|e| e == "yaml" || e == "yml"));
+        paths.sort();
         let mut raw = BTreeMap::new();
         for preset in self.presets.values() {
             let value = serde_json::to_value(preset).map_err(|e| Error::internal(e.to_string()))?;
             raw.insert(preset.name.clone(), without_parent(value));
         }
-        for path in files {
-            let text = std::fs::read_to_string(&path).map_err(|e| Error::io("read", Some(&path), e))?;
+        for path in paths {
+            let bytes = files.read(&path, MAX_PRESET_BYTES).map_err(|e| Error::io("read", Some(&path), e))?;
+            let text = String::from_utf8(bytes).map_err(|e| Error::InvalidValue {
+                name: path.display().to_string(),
+                value: e.utf8_error().to_string(),
+                allowed: "text in UTF-8".into(),
+            })?;
             insert_raw(&mut raw, &path.display().to_string(), &text)?;
         }
         self.presets = resolve_all(&raw)?;

@@ -1,7 +1,7 @@
 //! First pass: decode, measure, filter, measure again, hand on.
 
 use super::control::Stage;
-use super::pipe::{BLOCK_FRAMES, BlockReceiver, BlockSender, in_blocks, two_stages};
+use super::pipe::{BLOCK_FRAMES, BlockReceiver, BlockSender, in_blocks, pipe_bytes, two_stages};
 use super::progress::Tracker;
 use super::recipe::Trim;
 use crate::audio::{Buffer, IntBuffer, Spec};
@@ -68,6 +68,7 @@ pub(crate) fn analyse(
     each: &mut dyn FnMut(&Buffer) -> Result<()>,
 ) -> Result<Analysed> {
     let spec = decoder.info().spec;
+    let _blocks = tracker.memory().take(pipe_bytes(spec))?;
     if front.is_empty() && !measure {
         // Nothing to do beside decoding: a thread more would only cost copies.
         let mut reader = TrimmedReader::new(decoder, trim)?;
@@ -172,6 +173,7 @@ pub(crate) fn new_meter(spec: Spec) -> Result<LoudnessMeter> {
 /// Decodes and measures a whole stream on two threads. `each` sees every block before it is measured.
 pub(crate) fn measure_all(decoder: &mut dyn Decoder, stage: Stage, tracker: &Tracker<'_>) -> Result<(Loudness, u64)> {
     let spec = decoder.info().spec;
+    let _blocks = tracker.memory().take(pipe_bytes(spec))?;
     let mut meter = new_meter(spec)?;
     let (frames, ()) = two_stages::<f32, _, _>(
         |send| {

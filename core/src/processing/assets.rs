@@ -1,6 +1,6 @@
 //! Loads the recordings that filters name, such as impulse responses.
 
-use std::sync::Arc;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::audio::Buffer;
 use crate::error::{Error, Result};
 use crate::filters::assets::AssetLoader;
-use crate::formats::decode::{self, DecoderFactory};
-use crate::formats::{ReadOptions, Source};
+use crate::formats::{CodecSet, ReadOptions, Source};
+use crate::services::seams::FileSystem;
 
 /// Longest recording that is held in memory, in samples of all channels: 256 MiB.
 const MAX_SAMPLES: usize = 64 << 20;
@@ -20,16 +20,24 @@ const BLOCK_FRAMES: usize = 8_192;
 /// Reads whole recordings into memory, from paths and from `data:` URLs.
 pub(crate) struct FileAssets<'a> {
     pub options: &'a ReadOptions,
-    pub decoders: &'a [Arc<dyn DecoderFactory>],
+    pub codecs: &'a dyn CodecSet,
+    pub files: &'a dyn FileSystem,
+    /// Refuses paths that must not be read.
+    pub allow: &'a dyn Fn(&Path) -> Result<()>,
 }
 
 impl AssetLoader for FileAssets<'_> {
     fn load(&mut self, place: &str) -> Result<Buffer> {
         let source = match place.strip_prefix("data:") {
             Some(url) => Source::Bytes(data_url(url)?.into()),
-            None => Source::from(std::path::Path::new(place)),
+            None => {
+                let path = Path::new(place);
+                (self.allow)(path)?;
+                Source::from(path)
+            }
         };
-        let mut decoder = decode::open_with(source, self.options, self.decoders)?;
+        let media = source.open_on(&self.options.limits, self.files, None)?.media;
+        let mut decoder = self.codecs.open(Source::Seekable(media), self.options)?;
         let spec = decoder.info().spec;
         let mut audio = Buffer::new(spec, 0);
         let mut block = Buffer::new(spec, BLOCK_FRAMES);
@@ -79,7 +87,13 @@ mod tests {
         let path = folder.path().join("impulse.wav");
         std::fs::write(&path, &wav).unwrap();
         let options = ReadOptions::default();
-        let mut assets = FileAssets { options: &options, decoders: &[] };
+        let codecs = crate::formats::BuiltInCodecs::default();
+        let mut assets = FileAssets {
+            options: &options,
+            codecs: &codecs,
+            files: &crate::services::seams::SystemFiles,
+            allow: &|_| Ok(()),
+        };
         let url = format!("data:audio/wav;base64,{}", STANDARD.encode(&wav));
         for place in [path.to_str().unwrap(), &url] {
             assert_eq!(assets.load(place).unwrap().channel(0), [0.0, 0.5, -0.5, 0.25]);

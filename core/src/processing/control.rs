@@ -1,39 +1,11 @@
 //! Progress out, cancellation in.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-
-/// Cancels a running job from any thread. Clones share one flag.
-#[derive(Debug, Clone, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
-
-impl CancelToken {
-    /// A token that is not cancelled.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Asks the job to stop. It does within one block.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// True after [`CancelToken::cancel`].
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// # Errors
-    /// [`Error::Cancelled`] after [`CancelToken::cancel`].
-    pub fn check(&self) -> Result<()> {
-        if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
-    }
-}
+pub use crate::cancel::CancelToken;
 
 /// What a job is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -88,10 +60,16 @@ pub struct Control {
     pub cancel: CancelToken,
     /// Hears about progress.
     pub progress: Option<ProgressFn>,
+    /// On whose behalf the job runs: counts for the share of a tenant, and is told to the policy.
+    pub tenant: Option<Arc<str>>,
 }
 
 impl std::fmt::Debug for Control {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Control").field("cancel", &self.cancel).field("progress", &self.progress.is_some()).finish()
+        f.debug_struct("Control")
+            .field("cancel", &self.cancel)
+            .field("progress", &self.progress.is_some())
+            .field("tenant", &self.tenant)
+            .finish()
     }
 }

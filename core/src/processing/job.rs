@@ -1,5 +1,6 @@
 //! From a recipe and the headers of its input to a decided job: which filters run where, at which rate, and why.
 
+use super::cost::spool_bytes;
 use super::recipe::{LevelTarget, Recipe, Verify};
 use super::report::{Plan, PlannedOutput, Step};
 use crate::audio::Spec;
@@ -134,10 +135,7 @@ impl Job {
     /// The public form of the decisions.
     pub fn plan(&self, recipe: &Recipe, stream: &StreamInfo, spool_budget_bytes: u64) -> Plan {
         let spool_bytes = match (self.route, stream.duration) {
-            (Route::Levelled, Some(d)) => {
-                let seconds = stream.spec.seconds(d.frames);
-                Some((seconds * f64::from(self.working.rate_hz)) as u64 * self.working.channels() as u64 * 4)
-            }
+            (Route::Levelled, Some(d)) => Some(spool_bytes(stream.spec.seconds(d.frames), self.working)),
             (Route::Levelled, None) => None,
             _ => Some(0),
         };

@@ -18,10 +18,11 @@ use super::spool::Spool;
 use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
 use crate::filters::{FileChain, FilterSpec};
-use crate::formats::encode::{BitRate, Encoded, Encoder, create_on};
+use crate::formats::encode::{BitRate, Encoded, Encoder};
 use crate::formats::tags::{Loss, Metadata};
-use crate::formats::{FormatSettings, ReadOptions, Source};
+use crate::formats::{CodecSet, FormatSettings, ReadOptions, Source};
 use crate::meter::Loudness;
+use crate::services::seams::FileSystem;
 
 /// Deviation of the decoded output from the level target that is accepted, in dB or LU: the promised 0.1 less what other
 /// meters may read differently.
@@ -48,6 +49,8 @@ pub(crate) struct LaneContext<'a> {
     pub losses: &'a [Loss],
     pub tracker: &'a Tracker<'a>,
     pub pool: &'a Arc<rayon::ThreadPool>,
+    pub files: &'a dyn FileSystem,
+    pub codecs: &'a dyn CodecSet,
     /// Frames at the working rate, when known before encoding.
     pub frames_hint: Option<u64>,
 }
@@ -74,7 +77,7 @@ impl<'a> Lane<'a> {
     /// Creates the pending file of output `index`.
     pub fn new(context: &'a LaneContext<'a>, index: usize) -> Result<Self> {
         let path = context.recipe.outputs[index].path.clone();
-        let pending = PendingFile::create(&path, context.recipe.overwrite)?;
+        let pending = PendingFile::create(context.files, &path, context.recipe.overwrite)?;
         Ok(Self { context, output: &context.job.outputs[index], path, pending, times: (0.0, 0.0, 0.0) })
     }
 
@@ -144,7 +147,7 @@ impl<'a> Lane<'a> {
         let frames = self.context.frames_hint.map(|f| scale(f, self.context.job.working, self.output.negotiated.spec));
         // Not buffered here: every encoder buffers what it writes.
         let pool = Some(Arc::clone(self.context.pool));
-        create_on(&self.output.negotiated, Box::new(file), self.context.metadata, frames, pool)
+        self.context.codecs.encoder(&self.output.negotiated, Box::new(file), self.context.metadata, frames, pool)
     }
 
     /// Ends the copy route.
@@ -160,7 +163,7 @@ impl<'a> Lane<'a> {
         let mut file = self.pending.handle()?;
         file.rewind().map_err(|e| Error::io("read", Some(&self.path), e))?;
         let reader = BufReader::with_capacity(1 << 16, file);
-        crate::formats::open(Source::Seekable(Box::new(reader)), &ReadOptions::default())
+        self.context.codecs.open(Source::Seekable(Box::new(reader)), &ReadOptions::default())
     }
 
     fn timed_solve<T>(&mut self, work: impl FnOnce() -> Result<T>) -> Result<T> {

@@ -9,6 +9,7 @@
 mod analyse;
 mod assets;
 mod control;
+mod cost;
 mod job;
 mod lane;
 mod pipe;
@@ -24,6 +25,7 @@ mod stream;
 
 pub(crate) use assets::FileAssets;
 pub use control::{CancelToken, Control, Progress, ProgressFn, Stage};
+pub(crate) use cost::Cost;
 pub use recipe::{CheckSpec, LevelTarget, Output, Overwrite, Quantity, Recipe, Trim, Verify};
 pub use report::{CheckResult, OutputReport, Plan, PlannedOutput, Report, Step, Timing};
 pub(crate) use request::recipe_of;
@@ -33,16 +35,22 @@ pub use stream::{EncodeTarget, StreamEncoder};
 use crate::error::Result;
 use crate::formats::{Decoder, StreamInfo};
 use crate::meter::Loudness;
+use crate::resources::MemoryAccount;
 
 /// What a run of `recipe` on an input of `stream` would do.
 pub(crate) fn plan(recipe: &Recipe, stream: &StreamInfo, spool_memory_bytes: u64) -> Result<Plan> {
     Ok(job::Job::decide(recipe, stream)?.plan(recipe, stream, spool_memory_bytes))
 }
 
+/// What a run of `recipe` on an input of `stream` would take of an engine with so many threads.
+pub(crate) fn cost(recipe: &Recipe, stream: &StreamInfo, threads: usize) -> Result<Cost> {
+    Ok(Cost::of(&job::Job::decide(recipe, stream)?, stream, threads))
+}
+
 /// Decodes and measures all of an input.
-pub(crate) fn measure(decoder: &mut dyn Decoder, control: &Control) -> Result<Loudness> {
+pub(crate) fn measure(decoder: &mut dyn Decoder, control: &Control, memory: &MemoryAccount) -> Result<Loudness> {
     let (rate_hz, frames) = (decoder.info().spec.rate_hz, decoder.info().duration.map(|d| d.frames));
-    let tracker = progress::Tracker::new(control, rate_hz, frames);
+    let tracker = progress::Tracker::new(control, rate_hz, frames).with_memory(memory);
     let (loudness, _) = analyse::measure_all(decoder, Stage::Analyse, &tracker)?;
     tracker.done();
     Ok(loudness)

@@ -2,7 +2,7 @@
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::audio::{Buffer, Planar};
+use crate::audio::{Buffer, Planar, Spec};
 use crate::error::{Error, Result};
 
 /// Blocks in flight between two stages: enough to smooth uneven work, few enough to stay in cache.
@@ -10,6 +10,11 @@ const DEPTH: usize = 8;
 
 /// Frames of a block.
 pub(crate) const BLOCK_FRAMES: usize = 8192;
+
+/// Memory of the blocks of one pipe, with one that each side works on, in bytes.
+pub(crate) fn pipe_bytes(spec: Spec) -> u64 {
+    ((DEPTH + 4) * BLOCK_FRAMES * 4) as u64 * spec.channels() as u64
+}
 
 /// Sends copies of blocks.
 pub(crate) struct BlockSender<T> {
@@ -126,7 +131,7 @@ pub(crate) fn two_stages<T: Copy + Default + Send, A: Send, B>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::{ChannelLayout, Spec};
+    use crate::audio::ChannelLayout;
 
     fn block(value: f32) -> Buffer {
         Buffer::from_channels(Spec::new(48_000, ChannelLayout::MONO), &[vec![value; 3]])

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::control::{Control, Progress, Stage};
 use crate::error::{Error, Result};
+use crate::resources::MemoryAccount;
 
 /// Rough shares of the stages in the time of a job with one lossy output; only for the progress bar.
 const SHARES: [(Stage, f64); 5] = [
@@ -25,6 +26,7 @@ pub(crate) type StageFn<'a> = dyn Fn(Stage, f64) + Sync + 'a;
 pub(crate) struct Tracker<'a> {
     control: &'a Control,
     stages: Option<&'a StageFn<'a>>,
+    memory: MemoryAccount,
     started: Instant,
     rate_hz: f64,
     failed: AtomicBool,
@@ -56,6 +58,7 @@ impl<'a> Tracker<'a> {
         Self {
             control,
             stages: None,
+            memory: MemoryAccount::unlimited(),
             started: now,
             rate_hz: f64::from(rate_hz),
             failed: AtomicBool::new(false),
@@ -67,6 +70,17 @@ impl<'a> Tracker<'a> {
     pub fn with_stages(mut self, stages: &'a StageFn<'a>) -> Self {
         self.stages = Some(stages);
         self
+    }
+
+    /// Counts the memory of the job here.
+    pub fn with_memory(mut self, memory: &MemoryAccount) -> Self {
+        self.memory = memory.clone();
+        self
+    }
+
+    /// Where the memory of the job is counted.
+    pub fn memory(&self) -> &MemoryAccount {
+        &self.memory
     }
 
     /// Fails when the job was cancelled or has failed elsewhere. Every stage asks for every block.

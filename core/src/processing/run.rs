@@ -8,8 +8,9 @@ use super::analyse::{Analysed, TrimmedReader, analyse, new_meter};
 use super::control::{Control, Stage};
 use super::job::{Job, JobOutput, Route};
 use super::lane::{Finished, Lane, LaneContext};
-use super::pipe::{BLOCK_FRAMES, block_pipe, first_cause, two_stages};
+use super::pipe::{BLOCK_FRAMES, block_pipe, first_cause, pipe_bytes, two_stages};
 use super::progress::{StageFn, Tracker};
+use super::publish::publish_all;
 use super::recipe::{LevelTarget, Recipe, Verify};
 use super::report::{Report, Timing};
 use super::spool::Spool;
@@ -17,14 +18,20 @@ use crate::audio::{Buffer, IntBuffer};
 use crate::error::{Error, Result};
 use crate::formats::encode::{Encoder, PcmSample, pack_ints};
 use crate::formats::tags::{self, Metadata};
-use crate::formats::{Codec, Decoder, Duration, FormatSettings, MediaInfo};
+use crate::formats::{Codec, CodecSet, Decoder, Duration, FormatSettings, MediaInfo};
 use crate::meter::Loudness;
+use crate::resources::Permit;
+use crate::services::seams::FileSystem;
 
 /// What a run takes from the engine.
 pub(crate) struct Resources {
     pub pool: Arc<rayon::ThreadPool>,
     pub spool_memory_bytes: u64,
     pub temp_dir: Option<PathBuf>,
+    pub files: Arc<dyn FileSystem>,
+    pub codecs: Arc<dyn CodecSet>,
+    /// What the run may take.
+    pub permit: Arc<Permit>,
 }
 
 /// Layout version of [`Report`].
@@ -47,7 +54,9 @@ pub(crate) fn run(
         refuse_input_as_output(&recipe.input, &output.path)?;
     }
     let frames = expected_frames(recipe, decoder.info().spec.rate_hz, decoder.info().duration);
-    let tracker = Tracker::new(control, decoder.info().spec.rate_hz, frames).with_stages(stages);
+    let tracker = Tracker::new(control, decoder.info().spec.rate_hz, frames)
+        .with_stages(stages)
+        .with_memory(resources.permit.memory());
     let (metadata, losses) = output_metadata(recipe, media, &job);
     let mut context = LaneContext {
         recipe,
@@ -56,6 +65,8 @@ pub(crate) fn run(
         losses: &losses,
         tracker: &tracker,
         pool: &resources.pool,
+        files: &*resources.files,
+        codecs: &*resources.codecs,
         frames_hint: None,
     };
     tracker.check()?;
@@ -80,14 +91,15 @@ pub(crate) fn run(
     tracker.check()?;
     tracker.enter(Stage::Publish, 0);
     let mut timing = Timing { analyse_s, ..Timing::default() };
-    let mut outputs = Vec::new();
+    let (mut outputs, mut pending) = (Vec::new(), Vec::new());
     for done in finished {
-        done.pending.publish(recipe.overwrite)?;
+        pending.push(done.pending);
         timing.solve_s += done.solve_s;
         timing.encode_s += done.encode_s;
         timing.verify_s += done.verify_s;
         outputs.push(done.report);
     }
+    publish_all(&*resources.files, pending, recipe.overwrite)?;
     let mut input = decoder.info().clone();
     let seconds = input.spec.seconds(analysed.frames);
     input.duration = Some(Duration { frames: analysed.frames, exact: true });
@@ -121,10 +133,8 @@ fn run_levelled(
 ) -> Result<RouteResult> {
     let start = Instant::now();
     let job = context.job;
-    let mut spool = Spool::new(job.working, resources.spool_memory_bytes);
-    let temp_dir = resources.temp_dir.as_deref();
-    let analysed =
-        analyse(decoder, &context.recipe.trim, &job.front, true, context.tracker, &mut |b| spool.push(b, temp_dir))?;
+    let mut spool = Spool::new(job.working, resources)?;
+    let analysed = analyse(decoder, &context.recipe.trim, &job.front, true, context.tracker, &mut |b| spool.push(b))?;
     let analyse_s = start.elapsed().as_secs_f64();
     let Some(filtered) = analysed.filtered else { return Err(Error::internal("the first pass measures")) };
     context.frames_hint = Some(spool.frames());
@@ -216,6 +226,7 @@ struct Copied {
 fn run_copy(decoder: &mut dyn Decoder, context: &LaneContext<'_>) -> Result<Copied> {
     let spec = decoder.info().spec;
     let tracker = context.tracker;
+    let _blocks = tracker.memory().take(pipe_bytes(spec))?;
     let lanes = (0..context.job.outputs.len()).map(|i| Lane::new(context, i)).collect::<Result<Vec<_>>>()?;
     let mut encoders = lanes.iter().map(Lane::encoder).collect::<Result<Vec<Box<dyn Encoder>>>>()?;
     let measure = context.recipe.verify == Verify::Full;

@@ -10,9 +10,10 @@ use super::recipe::Overwrite;
 use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
 use crate::filters::FileChain;
-use crate::formats::encode::{Encoded, Encoder, MemorySink, Negotiated, Sink, create_on, negotiate};
+use crate::formats::encode::{Encoded, Encoder, MemorySink, Negotiated, Sink, negotiate};
 use crate::formats::tags::Metadata;
-use crate::formats::{FormatSettings, SampleFormat};
+use crate::formats::{BuiltInCodecs, CodecSet, FormatSettings, SampleFormat};
+use crate::services::seams::{FileSystem, SystemFiles};
 
 /// Where an encoder writes to.
 pub enum EncodeTarget<'a> {
@@ -56,12 +57,25 @@ impl StreamEncoder {
         metadata: &Metadata,
         pool: Option<Arc<rayon::ThreadPool>>,
     ) -> Result<Self> {
+        Self::create_with(&SystemFiles, &BuiltInCodecs::default(), target, format, spec, metadata, pool)
+    }
+
+    /// As [`StreamEncoder::create`], with these files and codecs.
+    pub(crate) fn create_with(
+        files: &dyn FileSystem,
+        codecs: &dyn CodecSet,
+        target: EncodeTarget<'_>,
+        format: &FormatSettings,
+        spec: Spec,
+        metadata: &Metadata,
+        pool: Option<Arc<rayon::ThreadPool>>,
+    ) -> Result<Self> {
         let negotiated = negotiate(format, spec, SampleFormat::Float(32))?;
         let mut chain = FileChain::new(&conversions_between(spec, negotiated.spec))?;
         chain.prepare(spec, BLOCK_FRAMES)?;
         let (written, sink): (_, Box<dyn Sink>) = match target {
             EncodeTarget::Path(path, overwrite) => {
-                let pending = PendingFile::create(path, overwrite)?;
+                let pending = PendingFile::create(files, path, overwrite)?;
                 let file = pending.handle()?;
                 (Written::File(pending, overwrite), Box::new(file))
             }
@@ -71,7 +85,7 @@ impl StreamEncoder {
             }
             EncodeTarget::Sink(sink) => (Written::Elsewhere, sink),
         };
-        let encoder = create_on(&negotiated, sink, metadata, None, pool)?;
+        let encoder = codecs.encoder(&negotiated, sink, metadata, None, pool)?;
         let work = Buffer::new(spec, BLOCK_FRAMES);
         Ok(Self { input: spec, chain, encoder, negotiated, written, work, frames: 0, failed: false })
     }

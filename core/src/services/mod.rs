@@ -25,8 +25,10 @@
 
 mod builder;
 mod container;
+mod files;
 mod health;
 mod key;
+mod policy;
 pub mod seams;
 mod slot;
 #[cfg(test)]

@@ -1,11 +1,19 @@
 //! What the services need from the world. A host may bring its own; tests bring ones that fail on demand.
 
 use std::collections::hash_map::RandomState;
+use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::files;
+pub use super::files::{FileHandle, NewFile, OpenedFile};
+pub use super::policy::{AllowAll, Decision, Operation, Policy};
+use crate::cancel::CancelToken;
+use crate::error::Result;
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -13,6 +21,13 @@ pub trait Clock: Send + Sync {
     fn unix_ms(&self) -> u64;
     /// Time since some fixed moment of this process, never going back. For intervals.
     fn monotonic(&self) -> Duration;
+    /// Waits for `duration`, or until `cancel` is cancelled.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](crate::Error::Cancelled).
+    fn pause(&self, duration: Duration, cancel: &CancelToken) -> Result<()> {
+        cancel.pause(duration)
+    }
 }
 
 /// The clock of the operating system.
@@ -45,11 +60,29 @@ pub trait IdGenerator: Send + Sync {
 
 /// UUID version 7 (RFC 9562, 5.7): 48 bits of Unix milliseconds, then a counter (method 1 of 6.2) and random bits, so that the
 /// identifiers of one generator sort by their making. For names, not for secrets.
-#[derive(Debug, Default)]
 pub struct UuidV7 {
-    clock: SystemClock,
+    clock: Arc<dyn Clock>,
     /// Milliseconds in the upper 48 bits, counter in the lower 12 (bits between are 0).
     last: AtomicU64,
+}
+
+impl UuidV7 {
+    /// Takes the time from `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, last: AtomicU64::new(0) }
+    }
+}
+
+impl Default for UuidV7 {
+    fn default() -> Self {
+        Self::new(Arc::new(SystemClock::default()))
+    }
+}
+
+impl fmt::Debug for UuidV7 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UuidV7").finish_non_exhaustive()
+    }
 }
 
 impl IdGenerator for UuidV7 {
@@ -101,7 +134,8 @@ pub struct FileInfo {
     pub folder: bool,
 }
 
-/// The few file operations of the services.
+/// The few file operations of the engine. Services need those for whole files; jobs need the others, too, which
+/// fail with `Unsupported` where they are not there.
 pub trait FileSystem: Send + Sync {
     /// Reads a whole file.
     ///
@@ -123,6 +157,34 @@ pub trait FileSystem: Send + Sync {
     /// # Errors
     /// Those of the system.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// Those of the system.
+    fn open(&self, _path: &Path) -> io::Result<OpenedFile> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Begins a file that will stand at `target`, in a folder that exists.
+    ///
+    /// # Errors
+    /// Those of the system.
+    fn create(&self, _target: &Path) -> io::Result<Box<dyn NewFile>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// A file that is gone when its last handle is. Without a folder: where the system keeps such files.
+    ///
+    /// # Errors
+    /// Those of the system.
+    fn temporary(&self, _folder: Option<&Path>) -> io::Result<Box<dyn FileHandle>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// Those of the system.
+    fn remove(&self, _path: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// The files of the operating system.
@@ -169,6 +231,22 @@ impl FileSystem for SystemFiles {
         #[cfg(unix)]
         std::fs::File::open(folder)?.sync_all()?;
         Ok(())
+    }
+
+    fn open(&self, path: &Path) -> io::Result<OpenedFile> {
+        files::open(path)
+    }
+
+    fn create(&self, target: &Path) -> io::Result<Box<dyn NewFile>> {
+        files::create(target)
+    }
+
+    fn temporary(&self, folder: Option<&Path>) -> io::Result<Box<dyn FileHandle>> {
+        files::temporary(folder)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
     }
 }
 

@@ -83,6 +83,6 @@ impl Context {
 
     /// Cancellation and progress for one job.
     pub fn control(&self, progress: &Progress) -> Control {
-        Control { cancel: self.cancel.clone(), progress: progress.callback() }
+        Control { cancel: self.cancel.clone(), progress: progress.callback(), ..Control::default() }
     }
 }

@@ -400,7 +400,7 @@ mod tests {
     #[test]
     fn limits_are_checked_by_name() {
         let args = ReadArgs { limit: vec!["max_seconds=60".into()], ..ReadArgs::default() };
-        assert_eq!(args.options(ReadOptions::default()).unwrap().limits.max_seconds, 60.0);
+        assert_eq!(args.options(ReadOptions::default()).unwrap().limits.max_seconds, Some(60.0));
         for bad in ["max_secs=60", "max_seconds", "max_seconds=x", "max_bytes=-1"] {
             let args = ReadArgs { limit: vec![bad.into()], ..ReadArgs::default() };
             assert!(args.options(ReadOptions::default()).is_err(), "{bad}");

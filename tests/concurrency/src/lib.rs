@@ -1,12 +1,16 @@
 //! The concurrent parts of the core, compiled from the same files, on the locks and threads of the model checker Shuttle.
 //! The models are in `tests/models.rs`.
 
+#[path = "../../../core/src/cancel.rs"]
+pub mod cancel;
 #[path = "../../../core/src/config/mod.rs"]
 pub mod config;
 #[path = "../../../core/src/error/mod.rs"]
 pub mod error;
 #[path = "../../../core/src/events/mod.rs"]
 pub mod events;
+#[path = "../../../core/src/resources/mod.rs"]
+pub mod resources;
 #[path = "../../../core/src/services/mod.rs"]
 pub mod services;
 mod sync;

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use pure_sound_concurrency::cancel::CancelToken;
 use pure_sound_concurrency::config::{Config, ConfigOptions, Model};
 use pure_sound_concurrency::events::{
     Class, Delivery, EventBus, EventOptions, Priority, Start, SubscribeOptions, Subscription,
 };
+use pure_sound_concurrency::resources::{Amounts, Permit, PoolOptions, Request, Resource, ResourcePool};
 use pure_sound_concurrency::services::{Lifetime, ServiceBuilder};
 use pure_sound_concurrency::{Error, Result};
 use serde_json::json;
@@ -275,5 +277,132 @@ fn configurations_change_as_a_whole() {
         writers.into_iter().for_each(|w| w.join().unwrap());
         let numbers: Vec<u64> = config.generations().iter().map(|g| g.number).collect();
         assert_eq!(numbers, [1, 2, 3]);
+    });
+}
+
+/// A pool in which somebody has to wait: room for two of three.
+fn small_pool() -> ResourcePool {
+    let budgets = Amounts { memory_bytes: 2, threads: 2, ..Amounts::UNLIMITED };
+    ResourcePool::new(PoolOptions { budgets, ..PoolOptions::default() })
+}
+
+fn ask(memory_bytes: u64, threads: u64) -> Request {
+    Request::new("model", Amounts { memory_bytes, threads, ..Amounts::default() })
+}
+
+fn assert_empty(pool: &ResourcePool) {
+    let usage = pool.usage();
+    assert!(usage.resources.iter().all(|r| r.used == 0), "{usage:?}");
+    assert_eq!((usage.holders, usage.waiting), (0, 0));
+}
+
+/// Three ask for different mixtures, twice each, one of them panics with its permit: all come to an end, and the budget is kept.
+#[test]
+fn permits_go_round() {
+    explore(|| {
+        let pool = small_pool();
+        let held = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+        // Told outside: a failed assertion would be caught with the panic on purpose.
+        let over = Arc::new(AtomicBool::new(false));
+        let threads: Vec<_> = [(2, 0), (1, 1), (0, 2)]
+            .into_iter()
+            .map(|(memory, threads)| {
+                let (pool, held, over) = (pool.clone(), Arc::clone(&held), Arc::clone(&over));
+                thread::spawn(move || {
+                    for round in 0..2 {
+                        let work = || {
+                            let _permit: Permit = pool.acquire(&ask(memory, threads)).unwrap();
+                            for (sum, share) in held.iter().zip([memory, threads]) {
+                                if sum.fetch_add(share, Ordering::SeqCst) + share > 2 {
+                                    over.store(true, Ordering::SeqCst);
+                                }
+                            }
+                            thread::yield_now();
+                            held.iter().zip([memory, threads]).for_each(|(sum, share)| {
+                                sum.fetch_sub(share, Ordering::SeqCst);
+                            });
+                            if memory == 1 && round == 0 {
+                                std::panic::resume_unwind(Box::new("with a permit"));
+                            }
+                        };
+                        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|t| t.join().unwrap());
+        assert_empty(&pool);
+        assert_eq!(pool.usage().granted, 6);
+        assert!(!over.load(Ordering::SeqCst), "more than there is");
+    });
+}
+
+/// Somebody stops waiting while the place becomes free: it gets it or it does not, and nothing is lost in between; who stands
+/// behind is served all the same.
+#[test]
+fn a_cancelled_wait_loses_nothing() {
+    explore(|| {
+        let pool = small_pool();
+        let first = pool.acquire(&ask(2, 0)).unwrap().hand_over();
+        let token = CancelToken::new();
+        let (waits, cancel) = (pool.clone(), token.clone());
+        let waits = thread::spawn(move || match waits.acquire(&ask(2, 0).cancel(&cancel)) {
+            Ok(permit) => drop(permit),
+            Err(error) => assert!(matches!(error, Error::Cancelled)),
+        });
+        let behind = pool.clone();
+        let behind = thread::spawn(move || drop(behind.acquire(&ask(1, 1)).unwrap()));
+        let cancels = thread::spawn(move || token.cancel());
+        drop(first);
+        [waits, behind, cancels].into_iter().for_each(|t| t.join().unwrap());
+        assert_empty(&pool);
+    });
+}
+
+/// Memory that is counted by several threads against one permit goes back when the last of them is done, once.
+#[test]
+fn memory_goes_back_once() {
+    explore(|| {
+        let pool = small_pool();
+        let permit = pool.acquire(&ask(2, 1)).unwrap();
+        let account = permit.memory().clone();
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let account = account.clone();
+                thread::spawn(move || {
+                    let lease = account.take(1).unwrap();
+                    assert!(account.used_bytes() <= 2);
+                    drop(lease);
+                })
+            })
+            .collect();
+        drop((permit, account));
+        let other = pool.clone();
+        let other = thread::spawn(move || drop(other.acquire(&ask(2, 0)).unwrap()));
+        threads.into_iter().for_each(|t| t.join().unwrap());
+        other.join().unwrap();
+        assert_empty(&pool);
+    });
+}
+
+/// A pool is closed while some wait and some hold.
+#[test]
+fn the_end_wakes_all() {
+    explore(|| {
+        let pool = small_pool();
+        let first = pool.acquire(&ask(2, 0)).unwrap().hand_over();
+        let waiting: Vec<_> = (0..2)
+            .map(|_| {
+                let pool = pool.clone();
+                thread::spawn(move || assert!(matches!(pool.acquire(&ask(1, 0)), Err(Error::Closed { .. }))))
+            })
+            .collect();
+        let closes = pool.clone();
+        let closes = thread::spawn(move || assert_eq!(closes.close().len(), 1));
+        closes.join().unwrap();
+        waiting.into_iter().for_each(|t| t.join().unwrap());
+        drop(first);
+        assert_empty(&pool);
+        assert_eq!(pool.usage().resources[Resource::ALL.iter().position(|r| *r == Resource::Memory).unwrap()].peak, 2);
     });
 }

@@ -83,11 +83,11 @@ impl<R: PacketReader> StreamDecoder<R> {
         if rate == 0 || channels == 0 {
             return Err(Error::malformed("stream header", None, format!("{rate} Hz, {channels} channels")));
         }
-        Limits::check("max_channels", channels as f64, f64::from(limits.max_channels))?;
-        Limits::check("max_rate_hz", f64::from(rate), f64::from(limits.max_rate_hz))?;
+        Limits::check("max_channels", channels as f64, f64::from(limits.max_channels()))?;
+        Limits::check("max_rate_hz", f64::from(rate), f64::from(limits.max_rate_hz()))?;
         if let Some(d) = info.duration.filter(|d| d.exact) {
             // An estimate may be far off; the real length is checked while reading.
-            Limits::check("max_seconds", info.spec.seconds(d.frames), limits.max_seconds)?;
+            Limits::check("max_seconds", info.spec.seconds(d.frames), limits.max_seconds())?;
         }
         let float = || Packet::Float(Buffer::new(info.spec, 0));
         let (packet, other) = match info.sample_format {
@@ -98,9 +98,9 @@ impl<R: PacketReader> StreamDecoder<R> {
         Ok(Self {
             skip: info.delay_frames,
             end,
-            max_frames: (limits.max_seconds * f64::from(rate)) as u64,
+            max_frames: (limits.max_seconds() * f64::from(rate)) as u64,
             strict: options.strict,
-            deadline: (limits.max_wall_seconds > 0.0).then(|| (Instant::now(), limits.max_wall_seconds)),
+            deadline: (limits.max_wall_seconds() > 0.0).then(|| (Instant::now(), limits.max_wall_seconds())),
             damage,
             packet_pos: 0,
             position: 0,
@@ -444,7 +444,7 @@ mod tests {
     #[test]
     fn limits_hold_for_stated_and_for_real_lengths() {
         let mut options = ReadOptions::default();
-        options.limits.max_seconds = 0.05;
+        options.limits.max_seconds = Some(0.05);
         let stated = StreamDecoder::new(counter(SampleFormat::Lossy, 0, 0), &options);
         assert!(matches!(stated, Err(Error::LimitExceeded { limit: "max_seconds", .. })));
         let mut unknown = counter(SampleFormat::Lossy, 0, 0);
@@ -453,13 +453,13 @@ mod tests {
         let mut block = Buffer::new(d.info().spec, 0);
         assert!(matches!(d.read(&mut block, 100), Err(Error::LimitExceeded { limit: "max_seconds", .. })));
         // As long as is allowed, to the frame.
-        options.limits.max_seconds = 0.1;
+        options.limits.max_seconds = Some(0.1);
         let mut unknown = counter(SampleFormat::Lossy, 0, 0);
         (unknown.info.duration, unknown.stated) = (None, None);
         let mut d = StreamDecoder::new(unknown, &options).unwrap();
         assert_eq!((d.read(&mut block, 200).unwrap(), d.read(&mut block, 200).unwrap()), (100, 0));
         options = ReadOptions::default();
-        options.limits.max_channels = 1;
+        options.limits.max_channels = Some(1);
         assert!(StreamDecoder::new(counter(SampleFormat::Lossy, 0, 0), &options).is_err());
     }
 

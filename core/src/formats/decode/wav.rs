@@ -63,7 +63,7 @@ fn walk(input: &mut Input, big: bool, headers: &mut Headers, options: &ReadOptio
         let body = input.position();
         match &head[..4] {
             b"fmt " if headers.format.is_none() => {
-                let max = MAX_FMT_BYTES.min(options.limits.max_alloc_bytes);
+                let max = MAX_FMT_BYTES.min(options.limits.max_alloc_bytes());
                 let chunk = input.bytes(size, max)?;
                 headers.format = Some(WaveFormat::parse(&chunk, big, input.absolute(body))?);
             }

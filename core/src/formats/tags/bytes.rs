@@ -80,7 +80,7 @@ const WINDOW_BYTES: u64 = 8 << 10;
 impl<'a> Input<'a> {
     pub fn new(media: &'a mut dyn MediaSource, len: u64, limits: &Limits) -> Self {
         // Tags of real files stay far below: the largest are a few 10 MB of pictures.
-        let piece_max = limits.max_alloc_bytes.min(128 << 20);
+        let piece_max = limits.max_alloc_bytes().min(128 << 20);
         let budget = piece_max.saturating_mul(2);
         Self { media, len, piece_max, budget, seeks: MAX_SEEKS, window: Vec::new(), window_at: 0 }
     }
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn pieces_stop_at_the_end_of_the_file_and_of_the_budget() {
         let mut media = std::io::Cursor::new(vec![7u8; 100]);
-        let limits = Limits { max_alloc_bytes: 60, ..Limits::default() };
+        let limits = Limits { max_alloc_bytes: Some(60), ..Limits::default() };
         let mut input = Input::new(&mut media, 100, &limits);
         assert_eq!(input.up_to(90, 60).len(), 10);
         assert!(input.exact(90, 11).is_none());

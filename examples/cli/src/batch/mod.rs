@@ -182,7 +182,7 @@ impl Run<'_> {
         }
         self.args.write.apply(&mut recipe, std::slice::from_ref(&output))?;
         recipe.input = self.args.input.join(&item.input);
-        let control = Control { cancel: self.context.cancel.clone(), progress: None };
+        let control = Control { cancel: self.context.cancel.clone(), ..Control::default() };
         let mut report = self.engine.process(&recipe, &control)?;
         report.preset = report.preset.or_else(|| self.args.sound.preset.clone());
         Ok(report)

@@ -1,8 +1,12 @@
 //! Figures of the core services: one line `ID what value goal PASS|FAIL` each; exit code 1 when one fails.
 //!
-//! `cargo run --release -p pure-sound-service-figures [-- EVENTS [RELOADS]]`, by default 1,000,000 and 2,000.
+//! `cargo run --release -p pure-sound-service-figures [-- EVENTS [RELOADS [PERMITS [FAULTS [MINUTES]]]]]`, by default 1,000,000,
+//! 2,000, 10,000,000, 500 a way, and recordings of 120 minutes.
 
 mod events;
+mod faults;
+mod permits;
+mod queueing;
 mod reloads;
 
 /// One figure beside its goal.
@@ -26,8 +30,10 @@ fn status_kib(field: &str) -> Option<u64> {
 
 fn main() {
     let number = |n: usize, default| std::env::args().nth(n).map_or(Ok(default), |s| s.parse::<u64>());
-    let (Ok(events), Ok(reloads)) = (number(1, 1_000_000), number(2, 2_000)) else {
-        eprintln!("usage: pure-sound-service-figures [EVENTS [RELOADS]]");
+    let [Ok(events), Ok(reloads), Ok(permits), Ok(points), Ok(minutes)] =
+        [number(1, 1_000_000), number(2, 2_000), number(3, 10_000_000), number(4, 500), number(5, 120)]
+    else {
+        eprintln!("usage: pure-sound-service-figures [EVENTS [RELOADS [PERMITS [FAULTS [MINUTES]]]]]");
         std::process::exit(2);
     };
     // Handlers that panic are part of the measurement; their messages are not.
@@ -36,6 +42,14 @@ fn main() {
             eprintln!("{info}");
         }
     }));
-    let good = [events::run(events), reloads::run(reloads)];
+    // The budget goes with the length: 512 MiB for two hours.
+    let memory_mib = (512 * minutes / 120).clamp(96, 4096) as u32;
+    let good = [
+        events::run(events),
+        reloads::run(reloads),
+        permits::run(permits),
+        queueing::run(minutes, memory_mib),
+        faults::run(points, if points < 100 { 3.0 } else { 10.0 }),
+    ];
     std::process::exit(i32::from(good.contains(&false)));
 }
