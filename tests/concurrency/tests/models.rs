@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use pure_sound_concurrency::cancel::CancelToken;
 use pure_sound_concurrency::config::{Config, ConfigOptions, Model};
 use pure_sound_concurrency::events::{
     Class, Delivery, EventBus, EventOptions, Priority, Start, SubscribeOptions, Subscription,
 };
-use pure_sound_concurrency::cancel::CancelToken;
 use pure_sound_concurrency::resources::{Amounts, Permit, PoolOptions, Request, Resource, ResourcePool};
 use pure_sound_concurrency::services::{Lifetime, ServiceBuilder};
 use pure_sound_concurrency::{Error, Result};

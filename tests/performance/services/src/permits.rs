@@ -128,7 +128,13 @@ pub fn run(operations: u64) -> bool {
     let rate = operations as f64 / seconds / 1e6;
     let good = [
         line("G27", "leaked", leaked, "0", leaked == 0),
-        line("G27", "budget exceeded or wrongly counted", over as u64 + count(&counts.wrong), "0", over == 0 && count(&counts.wrong) == 0),
+        line(
+            "G27",
+            "budget exceeded or wrongly counted",
+            over as u64 + count(&counts.wrong),
+            "0",
+            over == 0 && count(&counts.wrong) == 0,
+        ),
         line("G27", "deadlocks", u8::from(count_bool(&stuck)), "0", !count_bool(&stuck)),
         timing("G27", "million acquisitions a second", format!("{rate:.2}"), ">= 0.2", rate >= 0.2),
     ];
