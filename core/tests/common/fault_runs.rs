@@ -163,8 +163,9 @@ pub fn fail_everywhere(way: &Way, inputs: &Path, scratch: &Path, points: u64) ->
         .chain([Fault::FromThen(PASSING[2]), Fault::Short])
         .collect();
     let stride = (tally.operations * faults.len() as u64).div_ceil(points.max(1)).max(1);
-    // Odd, so that every kind of fault has its turn.
-    let stride = if stride > 1 { stride | 1 } else { stride };
+    // Without a common divisor with the number of faults, so that each kind has its turn.
+    let shares = |n: u64| (2..=n).any(|d| n % d == 0 && faults.len() as u64 % d == 0);
+    let stride = (stride..).find(|n| !shares(*n)).unwrap_or(1);
     let mut number = 0;
     for at in 0..tally.operations {
         for fault in &faults {

@@ -1,4 +1,5 @@
 //! Files whose n-th operation fails, and that are those of the operating system otherwise.
+#![allow(dead_code)] // each test binary uses its part
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};

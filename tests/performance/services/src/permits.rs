@@ -55,7 +55,7 @@ fn worker(pool: &ResourcePool, seed: u64, left: &AtomicU64, held: &[AtomicU64; 2
         } else if way < 6 {
             request = request.cancel(&cancelled);
         }
-        let result = catch_unwind(AssertUnwindSafe(|| {
+        let result = catch_unwind(AssertUnwindSafe(|| -> pure_sound::Result<()> {
             let permit = pool.acquire(&request)?;
             let sums = [0, 1].map(|k| held[k].fetch_add(asked[k], Ordering::SeqCst) + asked[k]);
             if sums[0] > MEMORY || sums[1] > THREADS {
@@ -69,7 +69,7 @@ fn worker(pool: &ResourcePool, seed: u64, left: &AtomicU64, held: &[AtomicU64; 2
             if way == 999 {
                 panic_any("on purpose");
             }
-            pure_sound::Result::Ok(())
+            Ok(())
         }));
         match result {
             Ok(Ok(())) => add(&counts.granted),
