@@ -370,5 +370,7 @@ filter_specs! {
     DenoiseProfile(denoise_profile::DenoiseProfileParams) => denoise_profile::DenoiseProfile::new;
     Deplosive(deplosive::DeplosiveParams) => deplosive::Deplosive::new;
     Dereverb(dereverb::DereverbParams) => dereverb::Dereverb::new;
+    Concat(concat::ConcatParams) => concat::Concat::new;
+    Mix(mix::MixParams) => mix::Mix::new;
     }
 }
