@@ -65,6 +65,7 @@ pub fn shown(name: &str) -> &str {
         "mix" => {
             r#"{"type":"mix","inputs":[{"path":"music.mp3","gain_db":-18,"fade_in_s":1,"fade_out_s":3,"loop":true}]}"#
         }
+        "align" => "align:reference=other_microphone.wav",
         name => example(name),
     }
 }

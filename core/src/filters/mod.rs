@@ -3,12 +3,12 @@
 //! [`FilterSpec`] says which filter with which parameters; [`Chain`] runs some in series for hosts in real time,
 //! [`FileChain`] for files; [`registry`] lists them all.
 
+pub mod align;
 pub mod allpass;
 mod ar;
 pub mod assets;
 pub mod automation;
 pub mod balance;
-mod band_split;
 pub mod bandpass;
 #[cfg(test)]
 mod battery;

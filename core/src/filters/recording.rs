@@ -82,6 +82,14 @@ impl PartialEq for Recording {
     }
 }
 
+impl ParamValue for Recording {
+    const KIND: ParamKind = ParamKind::Text;
+
+    fn load_assets(&mut self, loader: &mut dyn AssetLoader) -> Result<()> {
+        self.load(loader)
+    }
+}
+
 /// Recordings in order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
