@@ -85,6 +85,21 @@ def test_the_longest_says_the_length_and_lossy_inputs_work(talk, tmp_path):
     assert power == pytest.approx(0.25 ** 2 / 2, rel=0.02)  # what 1 kHz loses in MP3 at 128 kbit/s
 
 
+def test_a_late_recorder_is_aligned_and_the_report_says_so(tmp_path):
+    source = "anoisesrc=d=4:c=pink:r=48000:seed=7:a=0.4"
+    room, late = tmp_path / "room.wav", tmp_path / "late.flac"
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i", source, str(room)], check=True)
+    # A recorder that was started 0.75 s earlier, so that all is later in it, with another sound.
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-i", str(room), "-af", "lowpass=f=6000,adelay=750", str(late)], check=True)
+    out = tmp_path / "out.wav"
+    done = puresound("process", late, "-o", out, "--filter", f"align:reference={room}", "--keep-level", "--bits", "24", "--json")
+    cut = [f for f in done.json["findings"] if f["filter"] == "align"]
+    # The low-pass delays by some frames of its own.
+    assert [f["what"] for f in cut] == ["cut"] and cut[0]["end_s"] == pytest.approx(0.75, abs=0.001)
+    (samples, _), (before, _) = ffmpeg_pcm(out), ffmpeg_pcm(late)
+    assert np.abs(samples - before[round(cut[0]["end_s"] * RATE):]).max() < 1e-6
+
+
 def test_a_recipe_names_them_and_the_plan_reads_them(talk, tmp_path):
     intro = tone(tmp_path / "intro.wav", 1, 300)
     recipe, out = tmp_path / "recipe.json", tmp_path / "out.wav"
