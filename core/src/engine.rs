@@ -516,7 +516,7 @@ impl Engine {
     pub fn load_assets(&self, filters: &mut [FilterSpec], options: &ReadOptions) -> Result<()> {
         let options = &self.read_options(options);
         let allow = |path: &Path| self.check("asset", &Source::from(path), &[], None);
-        let mut assets = FileAssets { options, codecs: &*self.codecs, files: &*self.files, allow: &allow };
+        let mut assets = FileAssets { options, codecs: &self.codecs, files: &self.files, allow: &allow };
         filters.iter_mut().try_for_each(|filter| filter.load_assets(&mut assets))
     }
 
@@ -524,8 +524,7 @@ impl Engine {
         let mut recipe = recipe.clone();
         recipe.read = self.read_options(&recipe.read);
         let allow = |path: &Path| self.check("asset", &Source::from(path), &[], control);
-        let mut assets =
-            FileAssets { options: &recipe.read, codecs: &*self.codecs, files: &*self.files, allow: &allow };
+        let mut assets = FileAssets { options: &recipe.read, codecs: &self.codecs, files: &self.files, allow: &allow };
         recipe.filters.iter_mut().try_for_each(|filter| filter.load_assets(&mut assets))?;
         Ok(recipe)
     }

@@ -1,7 +1,6 @@
 //! Building blocks of the filters and meters.
 
 pub mod biquad;
-pub mod block_fir;
 pub mod convolver;
 pub mod dither;
 pub mod fir;

@@ -1,4 +1,5 @@
-//! Audio that a filter needs besides its input, such as an impulse response.
+//! Audio that a filter needs besides its input: an impulse response, which is loaded whole ([`AudioAsset`]), or another
+//! recording, which is read block by block ([`Recording`](super::recording::Recording)).
 //!
 //! Filters know nothing of files and formats. A parameter names the place; whoever runs the filter loads it first, with
 //! [`FilterSpec::load_assets`](super::FilterSpec::load_assets). The engine does so for recipes.
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::params::{ParamKind, ParamValue};
-use crate::audio::Buffer;
+use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
 
 /// Loads audio by its place: a path, or a `data:` URL with the bytes of a file in base64.
@@ -18,6 +19,74 @@ pub trait AssetLoader {
     /// # Errors
     /// Those of opening and decoding.
     fn load(&mut self, place: &str) -> Result<Buffer>;
+
+    /// The recording, to be read block by block as often as wanted. By default it is loaded whole.
+    ///
+    /// # Errors
+    /// Those of opening.
+    fn opener(&mut self, place: &str) -> Result<Arc<dyn AudioOpener>> {
+        Ok(Arc::new(Arc::new(self.load(place)?)))
+    }
+}
+
+/// A recording that can be read as often as wanted.
+pub trait AudioOpener: Send + Sync {
+    /// Begins to read at its start.
+    ///
+    /// # Errors
+    /// Those of opening.
+    fn open(&self) -> Result<Box<dyn AudioStream>>;
+}
+
+/// A recording that is being read.
+pub trait AudioStream: Send {
+    /// Rate and layout; they stay.
+    fn spec(&self) -> Spec;
+
+    /// Replaces the content of `block` by the next frames, at most `max_frames`; none at the end. `block` is reserved for them
+    /// as needed.
+    ///
+    /// # Errors
+    /// Those of decoding.
+    fn read(&mut self, block: &mut Buffer, max_frames: usize) -> Result<()>;
+
+    /// Continues at exactly `frame`; beyond the end there is nothing more to read.
+    ///
+    /// # Errors
+    /// Those of decoding.
+    fn seek(&mut self, frame: u64) -> Result<()>;
+}
+
+/// All that read it share it.
+impl AudioOpener for Arc<Buffer> {
+    fn open(&self) -> Result<Box<dyn AudioStream>> {
+        Ok(Box::new(Loaded { audio: Self::clone(self), at: 0 }))
+    }
+}
+
+/// A recording in memory.
+struct Loaded {
+    audio: Arc<Buffer>,
+    at: usize,
+}
+
+impl AudioStream for Loaded {
+    fn spec(&self) -> Spec {
+        self.audio.spec()
+    }
+
+    fn read(&mut self, block: &mut Buffer, max_frames: usize) -> Result<()> {
+        let count = max_frames.min(self.audio.frames() - self.at);
+        block.reserve(self.audio.spec(), count);
+        block.copy_from(&self.audio, self.at, count);
+        self.at += count;
+        Ok(())
+    }
+
+    fn seek(&mut self, frame: u64) -> Result<()> {
+        self.at = usize::try_from(frame).unwrap_or(usize::MAX).min(self.audio.frames());
+        Ok(())
+    }
 }
 
 /// A recording by its place; text in JSON. Two are equal when their places are.

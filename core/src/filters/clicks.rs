@@ -10,6 +10,8 @@
 use std::ops::Range;
 
 use super::ar::Ar;
+use super::windows::Windows;
+use crate::audio::Buffer;
 
 /// How errors become clicks.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +26,49 @@ pub(super) struct Detection {
     pub(super) margin: usize,
     /// Times that the window is looked at, each with a model that the clicks found before no longer disturb.
     pub(super) passes: usize,
+}
+
+/// Repair of a stream in windows.
+pub(super) struct ClickRepair {
+    windows: Windows,
+    clicks: Clicks,
+    before: Vec<f32>,
+}
+
+impl ClickRepair {
+    /// For `channels` channels. Allocates.
+    pub(super) fn new(channels: usize, rate_hz: f64) -> Self {
+        let order = ((rate_hz / 1_400.0) as usize).clamp(16, 64);
+        let hop = 1 << (0.0116 * rate_hz).log2().round().max(7.0) as u32;
+        Self {
+            windows: Windows::new(channels, hop, hop, 2 * hop),
+            clicks: Clicks::new(order, 4 * hop, hop),
+            before: vec![0.0; 4 * hop],
+        }
+    }
+
+    pub(super) fn latency_frames(&self) -> usize {
+        self.windows.latency_frames()
+    }
+
+    /// Repairs a block in place; of what was repaired `mix` replaces the input. Real-time safe.
+    pub(super) fn process(&mut self, block: &mut Buffer, how: Detection, mix: f32) {
+        let (clicks, before, middle) = (&mut self.clicks, &mut self.before, self.windows.middle());
+        self.windows.process(block, |_, line| {
+            before.copy_from_slice(line);
+            clicks.repair(line, middle.clone(), how);
+            if mix < 1.0 {
+                for (y, x) in line.iter_mut().zip(before.iter()) {
+                    *y = x + mix * (*y - x);
+                }
+            }
+        });
+    }
+
+    /// Forgets the signal. Real-time safe.
+    pub(super) fn reset(&mut self) {
+        self.windows.reset();
+    }
 }
 
 /// Room for one window. Nothing allocates after `new`.

@@ -126,7 +126,8 @@ impl Filter for Convolution {
         let rows = self.taps(spec)?;
         self.convolvers = match rows.len() {
             0 => Vec::new(),
-            count => (0..spec.channels()).map(|c| Convolver::new(&rows[c.min(count - 1)])).collect(),
+            1 => vec![Convolver::new(&rows[0]); spec.channels()],
+            _ => rows.iter().map(|row| Convolver::new(row)).collect(),
         };
         let pre_delay = (self.params.pre_delay_ms * f64::from(spec.rate_hz) / 1_000.0).round() as usize;
         self.delays = vec![Delay::new(pre_delay); self.convolvers.len()];

@@ -6,6 +6,8 @@
 //! that all bands turn by the same phase and the sum stays flat: R. Bohn, "Linkwitz-Riley Crossovers: A Primer" (Rane Note
 //! 160).
 
+use std::ops::Range;
+
 use super::params::{ParamKind, ParamValue, filter_choice, filter_params};
 use super::sections::check_below_nyquist;
 use super::{Filter, Prepared};
@@ -136,8 +138,9 @@ impl CrossoverOrder {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Splitter {
-    /// One for each band, the lowest first.
-    cascades: Vec<Cascade>,
+    spec: Spec,
+    /// For each split, the lowest first: what the band below it passes, and what the rest passes.
+    splits: Vec<[Cascade; 2]>,
 }
 
 impl Splitter {
@@ -153,47 +156,60 @@ impl Splitter {
             Error::check_range("frequencies_hz", *freq_hz, least_hz, 0.49 * rate_hz, "Hz")?;
             least_hz = *freq_hz;
         }
-        let mut cascades = Vec::with_capacity(frequencies_hz.len() + 1);
-        for band in 0..=frequencies_hz.len() {
-            let mut sections = Vec::new();
-            for (split, freq_hz) in frequencies_hz.iter().enumerate() {
-                sections.extend(match split.cmp(&band) {
-                    std::cmp::Ordering::Less => order.high(rate_hz, *freq_hz)?,
-                    std::cmp::Ordering::Equal => order.low(rate_hz, *freq_hz)?,
-                    std::cmp::Ordering::Greater => order.all_pass(rate_hz, *freq_hz)?,
-                });
+        let mut splits = Vec::with_capacity(frequencies_hz.len());
+        for (index, freq_hz) in frequencies_hz.iter().enumerate() {
+            let mut below = order.low(rate_hz, *freq_hz)?;
+            for above_hz in &frequencies_hz[index + 1..] {
+                below.extend(order.all_pass(rate_hz, *above_hz)?);
             }
-            cascades.push(Cascade::new(sections, spec.channels()));
+            splits.push([below, order.high(rate_hz, *freq_hz)?].map(|s| Cascade::new(s, spec.channels())));
         }
-        Ok(Self { cascades })
+        Ok(Self { spec, splits })
     }
 
     /// Number of bands: one more than splits.
     pub fn bands(&self) -> usize {
-        self.cascades.len()
+        self.splits.len() + 1
     }
 
-    /// The sections of a band.
-    pub fn sections(&self, band: usize) -> &[Coefficients] {
-        self.cascades.get(band).map_or(&[], Cascade::sections)
+    /// All sections that a band passes. Allocates.
+    pub fn sections(&self, band: usize) -> Vec<Coefficients> {
+        let above = self.splits.iter().take(band).flat_map(|[_, rest]| rest.sections());
+        above.chain(self.splits.get(band).into_iter().flat_map(|[below, _]| below.sections())).cloned().collect()
     }
 
     /// Frames until the slowest band has decayed below -100 dBFS. Not for the audio thread.
     pub fn tail_frames(&self) -> usize {
-        self.cascades.iter().map(|c| tail_frames(c.sections())).max().unwrap_or(0)
+        (0..self.bands()).map(|band| tail_frames(&self.sections(band))).max().unwrap_or(0)
     }
 
     /// Writes the bands of `block` into `bands`, one buffer for each, with room for it. Real-time safe.
     pub fn split(&mut self, block: &Buffer, bands: &mut [Buffer]) {
-        for (cascade, band) in self.cascades.iter_mut().zip(bands) {
-            band.copy_from(block, 0, block.frames());
-            cascade.process(band);
+        self.split_part(block, 0..block.frames(), bands);
+    }
+
+    /// As [`Splitter::split`], of the frames `part` of the block. Channels that the block lacks are silent. Real-time safe.
+    pub fn split_part(&mut self, block: &Buffer, part: Range<usize>, bands: &mut [Buffer]) {
+        let Some((rest, below)) = bands.split_last_mut() else { return };
+        rest.set_spec(self.spec);
+        rest.set_frames(part.len());
+        for (index, to) in rest.channels_mut().enumerate() {
+            if index < block.channel_count() {
+                to.copy_from_slice(&block.channel(index)[part.clone()]);
+            } else {
+                to.fill(0.0);
+            }
+        }
+        for (band, [low, high]) in below.iter_mut().zip(&mut self.splits) {
+            band.copy_from(rest, 0, part.len());
+            low.process(band);
+            high.process(rest);
         }
     }
 
     /// Forgets the signal. Real-time safe.
     pub fn reset(&mut self) {
-        self.cascades.iter_mut().for_each(Cascade::reset);
+        self.splits.iter_mut().flatten().for_each(Cascade::reset);
     }
 }
 
@@ -282,7 +298,7 @@ mod tests {
                 let splitter = Splitter::new(spec(1), &splits[..count], order).unwrap();
                 assert_eq!(splitter.bands(), count + 1);
                 for freq_hz in [1.0, 30.0, 60.0, 99.0, 200.0, 777.0, 1_000.0, 4_321.0, 9_000.0, 20_000.0, 23_900.0] {
-                    let sum = (0..=count).map(|b| response(splitter.sections(b), freq_hz));
+                    let sum = (0..=count).map(|b| response(&splitter.sections(b), freq_hz));
                     let (re, im) = sum.fold((0.0, 0.0), |s, r| (s.0 + r.0, s.1 + r.1));
                     let gain_db = 10.0 * (re * re + im * im).log10();
                     // Rounding in f64 near z = 1: order 8 at 60 Hz loses a few digits.
@@ -293,11 +309,41 @@ mod tests {
     }
 
     #[test]
+    fn the_sound_of_the_bands_is_that_of_the_all_passes() {
+        let splits = [80.0, 400.0, 2_500.0, 9_000.0];
+        let mut splitter = Splitter::new(spec(2), &splits, CrossoverOrder::Lr4).unwrap();
+        // The response to an impulse, until 120 dB under the lowest all-pass are gone; the second channel is not there.
+        let frames = 48_000;
+        let (mut impulse, mut sum) = (vec![0.0f32; frames], vec![0.0f64; frames]);
+        impulse[0] = 1.0;
+        let input = Buffer::from_channels(spec(1), &[impulse]);
+        let mut bands = vec![Buffer::new(spec(2), 250); splitter.bands()];
+        for at in (0..frames).step_by(250) {
+            splitter.split_part(&input, at..at + 250, &mut bands);
+            for band in &bands {
+                sum[at..at + 250].iter_mut().zip(band.channel(0)).for_each(|(s, x)| *s += f64::from(*x));
+                assert!(band.channel(1).iter().all(|x| *x == 0.0));
+            }
+        }
+        for hz in [20.0, 80.0, 150.0, 400.0, 1_000.0, 2_500.0, 9_000.0, 18_000.0] {
+            let (mut re, mut im) = (0.0, 0.0);
+            for (n, y) in sum.iter().enumerate() {
+                let turn = std::f64::consts::TAU * hz * n as f64 / 48_000.0;
+                (re, im) = (re + y * turn.cos(), im - y * turn.sin());
+            }
+            let all_passes = splits.iter().flat_map(|f| CrossoverOrder::Lr4.all_pass(48_000.0, *f).unwrap());
+            let want = response(&all_passes.collect::<Vec<_>>(), hz);
+            // f32 rounding of each band: 6e-8 of the samples of the response, of which few are large.
+            assert!((re - want.0).hypot(im - want.1) < 2e-6, "{hz}: {re} {im} {want:?}");
+        }
+    }
+
+    #[test]
     fn each_half_is_6_db_down_at_the_split_and_as_steep_as_stated() {
         for (order, slope_db) in ORDERS.iter().zip([12.0412, 24.0824, 48.1648]) {
             let splitter = Splitter::new(spec(1), &[1_000.0], *order).unwrap();
             let gain_db = |band: usize, f: f64| {
-                let (re, im) = response(splitter.sections(band), f);
+                let (re, im) = response(&splitter.sections(band), f);
                 10.0 * (re * re + im * im).log10()
             };
             for band in 0..2 {

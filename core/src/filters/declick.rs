@@ -2,9 +2,8 @@
 //!
 //! Detection and repair by an autoregressive model, as the module `clicks` says.
 
-use super::clicks::{Clicks, Detection};
+use super::clicks::{ClickRepair, Detection};
 use super::params::{FilterParams, filter_params};
-use super::windows::Windows;
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
 use crate::error::Result;
@@ -23,62 +22,51 @@ filter_params! {
 /// See [`DeclickParams`]. Latency is about 35 ms. NaN and infinity are taken as silence.
 pub struct Declick {
     params: DeclickParams,
-    how: Detection,
     rate_hz: f64,
-    windows: Windows,
-    clicks: Option<Clicks>,
-}
-
-/// Sizes for a rate: order of the model, hop.
-pub(super) fn sizes(rate_hz: f64) -> (usize, usize) {
-    let order = ((rate_hz / 1_400.0) as usize).clamp(16, 64);
-    let hop = 1 << (0.0116 * rate_hz).log2().round().max(7.0) as u32;
-    (order, hop)
+    repair: Option<ClickRepair>,
 }
 
 impl Declick {
     /// A repair of `params`.
     pub fn new(params: &DeclickParams) -> Self {
-        let how = Detection { threshold: 0.0, longest: 0, gap: 0, margin: 0, passes: 0 };
-        Self { params: params.clone(), how, rate_hz: 0.0, windows: Windows::new(0, 0, 1, 0), clicks: None }
+        Self { params: params.clone(), rate_hz: 0.0, repair: None }
     }
 
-    fn update(&mut self) {
-        self.how = Detection {
+    fn detection(&self) -> Detection {
+        Detection {
             threshold: self.params.threshold,
             longest: ((self.params.longest_ms * self.rate_hz / 1_000.0) as usize).max(3),
             gap: (self.rate_hz * 0.000_15) as usize + 2,
             margin: 1,
             passes: 3,
-        };
+        }
     }
 }
 
 impl Filter for Declick {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
         self.rate_hz = f64::from(spec.rate_hz);
-        self.update();
-        let (order, hop) = sizes(self.rate_hz);
-        self.windows = Windows::new(spec.channels(), hop, hop, 2 * hop);
-        self.clicks = Some(Clicks::new(order, 4 * hop, hop));
-        Ok(Prepared { spec, max_frames, latency_frames: self.windows.latency_frames(), tail_frames: 0 })
+        let repair = ClickRepair::new(spec.channels(), self.rate_hz);
+        let latency_frames = repair.latency_frames();
+        self.repair = Some(repair);
+        Ok(Prepared { spec, max_frames, latency_frames, tail_frames: 0 })
     }
 
     fn process(&mut self, block: &mut Buffer) {
-        let (Some(clicks), how, middle) = (&mut self.clicks, self.how, self.windows.middle()) else { return };
-        self.windows.process(block, |_, line| clicks.repair(line, middle.clone(), how));
+        let how = self.detection();
+        if let Some(repair) = &mut self.repair {
+            repair.process(block, how, 1.0);
+        }
     }
 
     fn set_parameter(&mut self, index: usize, value: f64) -> bool {
-        let set = self.params.set_number(index, value);
-        if set {
-            self.update();
-        }
-        set
+        self.params.set_number(index, value)
     }
 
     fn reset(&mut self) {
-        self.windows.reset();
+        if let Some(repair) = &mut self.repair {
+            repair.reset();
+        }
     }
 }
 

@@ -2,10 +2,8 @@
 //!
 //! The same model as `declick` (see the module `clicks`), set for short and weak clicks that come many at a time.
 
-use super::clicks::{Clicks, Detection};
-use super::declick::sizes;
+use super::clicks::{ClickRepair, Detection};
 use super::params::{FilterParams, filter_params};
-use super::windows::Windows;
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
 use crate::error::Result;
@@ -25,76 +23,51 @@ filter_params! {
 /// See [`DecrackleParams`]. Latency is about 35 ms. NaN and infinity are taken as silence.
 pub struct Decrackle {
     params: DecrackleParams,
-    how: Detection,
-    mix: f32,
     rate_hz: f64,
-    windows: Windows,
-    clicks: Option<Clicks>,
-    before: Vec<f32>,
+    repair: Option<ClickRepair>,
 }
 
 impl Decrackle {
     /// A repair of `params`.
     pub fn new(params: &DecrackleParams) -> Self {
-        let how = Detection { threshold: 0.0, longest: 0, gap: 0, margin: 0, passes: 0 };
-        Self {
-            params: params.clone(),
-            how,
-            mix: 1.0,
-            rate_hz: 0.0,
-            windows: Windows::new(0, 0, 1, 0),
-            clicks: None,
-            before: Vec::new(),
-        }
+        Self { params: params.clone(), rate_hz: 0.0, repair: None }
     }
 
-    fn update(&mut self) {
-        self.mix = (self.params.mix_percent / 100.0) as f32;
-        self.how = Detection {
+    fn detection(&self) -> Detection {
+        Detection {
             threshold: self.params.threshold,
             longest: ((self.params.longest_ms * self.rate_hz / 1_000.0) as usize).max(2),
             gap: 1,
             margin: 0,
             passes: 4,
-        };
+        }
     }
 }
 
 impl Filter for Decrackle {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
         self.rate_hz = f64::from(spec.rate_hz);
-        self.update();
-        let (order, hop) = sizes(self.rate_hz);
-        self.windows = Windows::new(spec.channels(), hop, hop, 2 * hop);
-        self.clicks = Some(Clicks::new(order, 4 * hop, hop));
-        self.before = vec![0.0; 4 * hop];
-        Ok(Prepared { spec, max_frames, latency_frames: self.windows.latency_frames(), tail_frames: 0 })
+        let repair = ClickRepair::new(spec.channels(), self.rate_hz);
+        let latency_frames = repair.latency_frames();
+        self.repair = Some(repair);
+        Ok(Prepared { spec, max_frames, latency_frames, tail_frames: 0 })
     }
 
     fn process(&mut self, block: &mut Buffer) {
-        let (Some(clicks), how, middle) = (&mut self.clicks, self.how, self.windows.middle()) else { return };
-        let (before, mix) = (&mut self.before, self.mix);
-        self.windows.process(block, |_, line| {
-            before.copy_from_slice(line);
-            clicks.repair(line, middle.clone(), how);
-            if mix < 1.0 {
-                for (y, x) in line.iter_mut().zip(before.iter()) {
-                    *y = x + mix * (*y - x);
-                }
-            }
-        });
+        let how = self.detection();
+        if let Some(repair) = &mut self.repair {
+            repair.process(block, how, (self.params.mix_percent / 100.0) as f32);
+        }
     }
 
     fn set_parameter(&mut self, index: usize, value: f64) -> bool {
-        let set = self.params.set_number(index, value);
-        if set {
-            self.update();
-        }
-        set
+        self.params.set_number(index, value)
     }
 
     fn reset(&mut self) {
-        self.windows.reset();
+        if let Some(repair) = &mut self.repair {
+            repair.reset();
+        }
     }
 }
 

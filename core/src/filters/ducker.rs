@@ -4,12 +4,8 @@
 //! that of `process_keyed`; without one a channel of the sound itself, when `key_channel` names it; otherwise nothing is
 //! ducked.
 
-use super::cells::{CELL_FRAMES, Cells};
-use super::delay::Delay;
-use super::detector::{Sense, apply};
-use super::gain_computer::gains;
 use super::params::{FilterParams, filter_params};
-use super::trigger::{Trigger, TriggerSettings, peaks};
+use super::trigger::{Behaviour, Heard, Trigger};
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
@@ -46,90 +42,45 @@ const LOOKAHEAD: usize = 6;
 #[derive(Debug)]
 pub struct Ducker {
     params: DuckerParams,
-    rate_hz: f64,
-    lookahead_frames: usize,
-    sense: Sense,
-    delays: Vec<Delay>,
-    cells: Cells,
-    settings: TriggerSettings,
     trigger: Trigger,
 }
 
 impl Ducker {
     /// A ducker of `params`.
     pub fn new(params: &DuckerParams) -> Self {
-        Self {
-            params: params.clone(),
-            rate_hz: 48_000.0,
-            lookahead_frames: 0,
-            sense: Sense::new(),
-            delays: Vec::new(),
-            cells: Cells::default(),
-            settings: TriggerSettings::default(),
-            trigger: Trigger::default(),
-        }
+        Self { params: params.clone(), trigger: Trigger::default() }
     }
 
     fn update(&mut self) {
         let p = &self.params;
-        self.settings = TriggerSettings::new(
-            self.rate_hz,
-            p.threshold_dbfs,
-            p.hysteresis_db,
-            p.hold_ms,
-            self.lookahead_frames,
-            [p.range_db, 0.0],
-            [p.attack_ms, p.release_ms],
-        );
-        self.sense.set_highpass(p.sidechain_highpass_hz, self.rate_hz);
-    }
-
-    fn run(&mut self, block: &mut Buffer, key: Option<&Buffer>) {
-        let mut level = [0.0f32; CELL_FRAMES];
-        let (sense, delays, trigger, settings) = (&mut self.sense, &mut self.delays, &mut self.trigger, &self.settings);
-        // The channel that is key and stays as it is.
-        let own = (self.params.key_channel as usize).checked_sub(1).filter(|_| key.is_none());
-        let frames = key.map_or(block.frames(), |k| k.frames().min(block.frames()));
-        self.cells.for_each(frames, |piece, _| {
-            let level = &mut level[..piece.len()];
-            match (key, own) {
-                (Some(key), _) => peaks(sense, key, piece.clone(), None, level),
-                (None, Some(_)) => peaks(sense, block, piece.clone(), own, level),
-                (None, None) => level.fill(0.0),
-            }
-            trigger.run(settings, level);
-            gains(level, 0.0, 1.0);
-            for (index, (samples, delay)) in block.channels_mut().zip(delays.iter_mut()).enumerate() {
-                let samples = &mut samples[piece.clone()];
-                if own == Some(index) {
-                    delay.process(samples);
-                } else {
-                    apply(samples, delay, level);
-                }
-            }
+        self.trigger.set(&Behaviour {
+            threshold_dbfs: p.threshold_dbfs,
+            hysteresis_db: p.hysteresis_db,
+            hold_ms: p.hold_ms,
+            reductions_db: [p.range_db, 0.0],
+            times_ms: [p.attack_ms, p.release_ms],
+            highpass_hz: p.sidechain_highpass_hz,
         });
     }
 }
 
 impl Filter for Ducker {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
-        let channels = spec.channels();
-        Error::check_range("ducker.key_channel", f64::from(self.params.key_channel), 0.0, channels as f64, "")?;
-        self.rate_hz = f64::from(spec.rate_hz);
-        self.lookahead_frames = (self.params.lookahead_ms * self.rate_hz / 1000.0).round() as usize;
-        self.delays = vec![Delay::new(self.lookahead_frames); channels];
-        self.sense.prepare(channels);
+        let channels = spec.channels() as f64;
+        Error::check_range("ducker.key_channel", f64::from(self.params.key_channel), 0.0, channels, "")?;
+        let prepared = self.trigger.prepare(spec, max_frames, self.params.lookahead_ms);
         self.update();
         self.reset();
-        Ok(Prepared { spec, max_frames, latency_frames: self.lookahead_frames, tail_frames: 0 })
+        Ok(prepared)
     }
 
     fn process(&mut self, block: &mut Buffer) {
-        self.run(block, None);
+        let own = (self.params.key_channel as usize).checked_sub(1);
+        self.trigger.process(block, own.map_or(Heard::Nothing, Heard::Channel));
     }
 
     fn process_keyed(&mut self, block: &mut Buffer, key: &Buffer) {
-        self.run(block, Some(key));
+        self.trigger.process(block, Heard::Key(key));
     }
 
     fn set_parameter(&mut self, index: usize, value: f64) -> bool {
@@ -141,10 +92,7 @@ impl Filter for Ducker {
     }
 
     fn reset(&mut self) {
-        self.trigger = Trigger::new(&self.settings);
-        self.delays.iter_mut().for_each(Delay::reset);
-        self.sense.reset();
-        self.cells.reset();
+        self.trigger.reset();
     }
 }
 

@@ -57,3 +57,15 @@ pub fn example(name: &str) -> &str {
         name => name,
     }
 }
+
+/// The example for documentation: as [`example`], but for filters that need files to do something.
+pub fn shown(name: &str) -> &str {
+    match name {
+        "concat" => r#"{"type":"concat","before":["intro.wav"],"after":["outro.flac"],"crossfade_s":0.5}"#,
+        "mix" => {
+            r#"{"type":"mix","inputs":[{"path":"music.mp3","gain_db":-18,"fade_in_s":1,"fade_out_s":3,"loop":true}]}"#
+        }
+        "align" => "align:reference=other_microphone.wav",
+        name => example(name),
+    }
+}

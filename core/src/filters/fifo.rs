@@ -1,5 +1,6 @@
 //! Queue of frames that lies on disk when it grows long.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 
@@ -9,7 +10,8 @@ use crate::error::{Error, Result};
 /// Samples of one piece on disk: 1 MiB.
 const PIECE_SAMPLES: usize = 1 << 18;
 
-/// First in, first out, interleaved. Holds up to 2 MiB in memory, the rest in an unnamed temporary file.
+/// First in, first out, interleaved. Holds up to 2 MiB in memory, the rest in an unnamed temporary file, which is as long as
+/// the queue was at its longest.
 #[derive(Debug)]
 pub struct FrameFifo {
     channels: usize,
@@ -18,8 +20,9 @@ pub struct FrameFifo {
     head_at: usize,
     /// Whole pieces between head and tail.
     file: Option<File>,
-    first_piece: u64,
-    end_piece: u64,
+    /// Their places in the file, in order, and the places that are free.
+    pieces: VecDeque<u64>,
+    free: Vec<u64>,
     /// Being written.
     tail: Vec<f32>,
     frames: u64,
@@ -38,8 +41,8 @@ impl FrameFifo {
             head: Vec::new(),
             head_at: 0,
             file: None,
-            first_piece: 0,
-            end_piece: 0,
+            pieces: VecDeque::new(),
+            free: Vec::new(),
             tail: Vec::new(),
             frames: 0,
             bytes: Vec::new(),
@@ -109,7 +112,8 @@ impl FrameFifo {
     pub fn clear(&mut self) {
         self.head.clear();
         self.tail.clear();
-        (self.head_at, self.first_piece, self.end_piece, self.frames) = (0, 0, 0, 0);
+        self.free.extend(self.pieces.drain(..));
+        (self.head_at, self.frames) = (0, 0);
     }
 
     /// A whole number of frames.
@@ -119,23 +123,19 @@ impl FrameFifo {
 
     fn refill(&mut self) -> Result<()> {
         self.head_at = 0;
-        if self.first_piece == self.end_piece {
+        let Some(place) = self.pieces.pop_front() else {
             self.head.clear();
             std::mem::swap(&mut self.head, &mut self.tail);
             return Ok(());
-        }
+        };
         let piece = self.piece_samples();
         self.bytes.resize(piece * 4, 0);
         let file = self.file.as_mut().ok_or_else(|| Error::internal("pieces without a file"))?;
-        file.seek(SeekFrom::Start(self.first_piece * piece as u64 * 4)).map_err(failed)?;
+        file.seek(SeekFrom::Start(place * piece as u64 * 4)).map_err(failed)?;
         file.read_exact(&mut self.bytes).map_err(failed)?;
         self.head.clear();
         self.head.extend(self.bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
-        self.first_piece += 1;
-        if self.first_piece == self.end_piece {
-            // All read: the file can be used from its start again.
-            (self.first_piece, self.end_piece) = (0, 0);
-        }
+        self.free.push(place);
         Ok(())
     }
 
@@ -146,9 +146,11 @@ impl FrameFifo {
             self.file = Some(tempfile::tempfile().map_err(failed)?);
         }
         let file = self.file.as_mut().ok_or_else(|| Error::internal("pieces without a file"))?;
-        file.seek(SeekFrom::Start(self.end_piece * piece as u64 * 4)).map_err(failed)?;
+        // No place is free: all are in use, so that the next is at the end.
+        let place = self.free.pop().unwrap_or(self.pieces.len() as u64);
+        file.seek(SeekFrom::Start(place * piece as u64 * 4)).map_err(failed)?;
         file.write_all(&self.bytes).map_err(failed)?;
-        self.end_piece += 1;
+        self.pieces.push_back(place);
         self.tail.drain(..piece);
         Ok(())
     }
@@ -193,5 +195,25 @@ mod tests {
         assert!(fifo.head.len() + fifo.tail.len() < 4 * PIECE_SAMPLES);
         fifo.pop(5, Some(&mut block)).unwrap();
         assert!(block.is_empty());
+    }
+
+    #[test]
+    fn the_file_stays_as_long_as_the_queue() {
+        let spec = Spec::new(48_000, ChannelLayout::MONO);
+        let mut fifo = FrameFifo::new(1);
+        let mut block = Buffer::new(spec, 100_000);
+        block.set_frames(100_000);
+        for round in 0..60u32 {
+            block.set_frames(100_000);
+            block.channel_mut(0).iter_mut().zip(0..).for_each(|(x, n)| *x = (100_000 * round + n) as f32);
+            fifo.push(&block).unwrap();
+            if let Some(back) = round.checked_sub(20) {
+                fifo.pop(100_000, Some(&mut block)).unwrap();
+                assert!(block.channel(0).iter().zip(0..).all(|(x, n)| *x == (100_000 * back + n) as f32), "{round}");
+            }
+        }
+        // 2.1 million frames at the most, 8 bytes of place for each MiB.
+        let bytes = fifo.file.as_ref().unwrap().metadata().unwrap().len();
+        assert!(bytes <= 4 * 2_100_000 && fifo.free.len() + fifo.pieces.len() <= 8, "{bytes}");
     }
 }

@@ -1,12 +1,17 @@
 //! What tests of filters for files share.
 
-use super::FileChain;
+use super::{FileChain, FilterSpec};
 use crate::audio::{Buffer, ChannelLayout, Spec};
 
 /// All output of one filter, in its short form, for `planes` at `rate_hz` in blocks of `block`.
 pub fn through(text: &str, rate_hz: u32, planes: &[Vec<f32>], block: usize) -> Vec<Vec<f32>> {
+    through_spec(&text.parse().unwrap(), rate_hz, planes, block)
+}
+
+/// As [`through`], of a filter that needs more than text.
+pub fn through_spec(filter: &FilterSpec, rate_hz: u32, planes: &[Vec<f32>], block: usize) -> Vec<Vec<f32>> {
     let spec = Spec::new(rate_hz, ChannelLayout::from_count(planes.len()));
-    let mut chain = FileChain::new(&[text.parse().unwrap()]).unwrap();
+    let mut chain = FileChain::new(std::slice::from_ref(filter)).unwrap();
     let out_spec = chain.prepare(spec, block).unwrap();
     let mut out = vec![Vec::new(); out_spec.channels()];
     let mut take = |b: &Buffer| {

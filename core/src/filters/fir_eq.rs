@@ -1,12 +1,12 @@
 //! Equaliser from a drawn curve, by a finite impulse response of linear or minimum phase.
 //!
 //! Between its points the curve is straight over the logarithm of the frequency; before the first and after the last it is
-//! level. The design is in [`crate::dsp::fir`], the convolution in [`crate::dsp::block_fir`].
+//! level. The design is in [`crate::dsp::fir`], the convolution in [`crate::dsp::convolver`].
 
 use super::params::{ParamKind, ParamValue, filter_choice, filter_params};
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
-use crate::dsp::block_fir::{BLOCK_FRAMES, BlockFir};
+use crate::dsp::convolver::{Partitions, Work};
 use crate::dsp::fir::{linear_phase, minimum_phase};
 use crate::error::{Error, Result};
 
@@ -71,17 +71,21 @@ fn curve_db(points: &[CurvePoint], freq_hz: f64) -> f64 {
     }
 }
 
+/// Frames of a partition of the impulse response, and the latency of the convolution.
+const BLOCK_FRAMES: usize = 256;
+
 /// See [`FirEqParams`]. Latency: a block of 256 frames, and with linear phase half of the impulse response. NaN and infinity
 /// are taken as silence.
 pub struct FirEq {
     params: FirEqParams,
-    fir: Option<BlockFir>,
+    /// One for each channel.
+    lanes: Vec<Partitions>,
 }
 
 impl FirEq {
     /// An equaliser of `params`.
     pub fn new(params: &FirEqParams) -> Self {
-        Self { params: params.clone(), fir: None }
+        Self { params: params.clone(), lanes: Vec::new() }
     }
 
     /// The impulse response for a rate; an odd number of taps.
@@ -102,20 +106,16 @@ impl Filter for FirEq {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
         let taps = Self::taps(&self.params, f64::from(spec.rate_hz))?;
         let own = if self.params.phase == FirPhase::Linear { taps.len() / 2 } else { 0 };
-        self.fir = Some(BlockFir::new(&taps, spec.channels()));
+        self.lanes = vec![Partitions::new(BLOCK_FRAMES, &taps, Work::AtOnce); spec.channels()];
         Ok(Prepared { spec, max_frames, latency_frames: BLOCK_FRAMES + own, tail_frames: taps.len() - 1 - own })
     }
 
     fn process(&mut self, block: &mut Buffer) {
-        if let Some(fir) = &mut self.fir {
-            fir.process(block);
-        }
+        self.lanes.iter_mut().zip(block.channels_mut()).for_each(|(lane, samples)| lane.process(samples));
     }
 
     fn reset(&mut self) {
-        if let Some(fir) = &mut self.fir {
-            fir.reset();
-        }
+        self.lanes.iter_mut().for_each(Partitions::reset);
     }
 }
 

@@ -1,11 +1,7 @@
 //! Noise gate with hysteresis, hold and a limited range.
 
-use super::cells::{CELL_FRAMES, Cells};
-use super::delay::Delay;
-use super::detector::{Sense, apply};
-use super::gain_computer::gains;
 use super::params::{FilterParams, filter_params};
-use super::trigger::{Trigger, TriggerSettings, peaks};
+use super::trigger::{Behaviour, Heard, Trigger};
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
 use crate::error::Result;
@@ -39,77 +35,42 @@ const LOOKAHEAD: usize = 6;
 #[derive(Debug)]
 pub struct Gate {
     params: GateParams,
-    rate_hz: f64,
-    lookahead_frames: usize,
-    sense: Sense,
-    delays: Vec<Delay>,
-    cells: Cells,
-    settings: TriggerSettings,
     trigger: Trigger,
 }
 
 impl Gate {
     /// A gate of `params`, closed.
     pub fn new(params: &GateParams) -> Self {
-        Self {
-            params: params.clone(),
-            rate_hz: 48_000.0,
-            lookahead_frames: 0,
-            sense: Sense::new(),
-            delays: Vec::new(),
-            cells: Cells::default(),
-            settings: TriggerSettings::default(),
-            trigger: Trigger::default(),
-        }
+        Self { params: params.clone(), trigger: Trigger::default() }
     }
 
     fn update(&mut self) {
         let p = &self.params;
-        self.settings = TriggerSettings::new(
-            self.rate_hz,
-            p.threshold_dbfs,
-            p.hysteresis_db,
-            p.hold_ms,
-            self.lookahead_frames,
-            [0.0, p.range_db],
-            [p.attack_ms, p.release_ms],
-        );
-        self.sense.set_highpass(p.sidechain_highpass_hz, self.rate_hz);
-    }
-
-    fn run(&mut self, block: &mut Buffer, key: Option<&Buffer>) {
-        let mut level = [0.0f32; CELL_FRAMES];
-        let (sense, delays, trigger, settings) = (&mut self.sense, &mut self.delays, &mut self.trigger, &self.settings);
-        let frames = key.map_or(block.frames(), |k| k.frames().min(block.frames()));
-        self.cells.for_each(frames, |piece, _| {
-            let level = &mut level[..piece.len()];
-            peaks(sense, key.unwrap_or(&*block), piece.clone(), None, level);
-            trigger.run(settings, level);
-            gains(level, 0.0, 1.0);
-            for (samples, delay) in block.channels_mut().zip(delays.iter_mut()) {
-                apply(&mut samples[piece.clone()], delay, level);
-            }
+        self.trigger.set(&Behaviour {
+            threshold_dbfs: p.threshold_dbfs,
+            hysteresis_db: p.hysteresis_db,
+            hold_ms: p.hold_ms,
+            reductions_db: [0.0, p.range_db],
+            times_ms: [p.attack_ms, p.release_ms],
+            highpass_hz: p.sidechain_highpass_hz,
         });
     }
 }
 
 impl Filter for Gate {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
-        self.rate_hz = f64::from(spec.rate_hz);
-        self.lookahead_frames = (self.params.lookahead_ms * self.rate_hz / 1000.0).round() as usize;
-        self.delays = vec![Delay::new(self.lookahead_frames); spec.channels()];
-        self.sense.prepare(spec.channels());
+        let prepared = self.trigger.prepare(spec, max_frames, self.params.lookahead_ms);
         self.update();
         self.reset();
-        Ok(Prepared { spec, max_frames, latency_frames: self.lookahead_frames, tail_frames: 0 })
+        Ok(prepared)
     }
 
     fn process(&mut self, block: &mut Buffer) {
-        self.run(block, None);
+        self.trigger.process(block, Heard::Itself);
     }
 
     fn process_keyed(&mut self, block: &mut Buffer, key: &Buffer) {
-        self.run(block, Some(key));
+        self.trigger.process(block, Heard::Key(key));
     }
 
     fn set_parameter(&mut self, index: usize, value: f64) -> bool {
@@ -121,10 +82,7 @@ impl Filter for Gate {
     }
 
     fn reset(&mut self) {
-        self.trigger = Trigger::new(&self.settings);
-        self.delays.iter_mut().for_each(Delay::reset);
-        self.sense.reset();
-        self.cells.reset();
+        self.trigger.reset();
     }
 }
 

@@ -1,80 +1,144 @@
-//! Several recordings one after the other, each cross-faded into the next, and recordings on top of each other.
+//! Several recordings one after the other, each cross-faded into the next.
 //!
-//! Not filters, as these have one input: for whoever opens the recordings. All must have the same rate and layout.
+//! The filter [`concat`](super::concat) does so for files; this is for whoever has the recordings as blocks. All must have
+//! the same rate and layout.
 
 use super::crossfade::{CrossfadeCurve, crossfade};
+use super::fifo::FrameFifo;
 use crate::audio::{Buffer, Spec};
+use crate::error::Result;
 
-/// Joins streams. Holds back one cross-fade. Of pieces shorter than that, the cross-fade is as long as the shorter one
-/// has frames left.
-#[derive(Debug, Clone)]
+/// Frames that are cross-faded at once.
+const CHUNK_FRAMES: u64 = 4_096;
+
+/// Joins streams. Holds back one cross-fade, beyond 2 MiB in a temporary file. Of pieces shorter than that, the cross-fade is
+/// as long as the shorter one has frames left.
+#[derive(Debug)]
 pub struct Join {
-    overlap: usize,
+    overlap: u64,
     curve: CrossfadeCurve,
     /// End of what came before the present piece.
-    ending: Buffer,
-    /// Frames of the present piece that are not given out yet.
-    piece: Buffer,
+    ending: FrameFifo,
+    /// The cross-fade that goes on: its length, and how much of it is done.
+    fade: Option<(u64, u64)>,
+    /// Frames of the present piece that wait for the cross-fade.
+    piece: FrameFifo,
+    /// Frames of the present piece after it, of which the last may become the next ending.
+    faded: FrameFifo,
+    /// Output.
+    ready: FrameFifo,
+    work: [Buffer; 2],
 }
 
 impl Join {
     /// A join of streams of `spec` with cross-fades of `overlap_frames`.
-    pub fn new(spec: Spec, overlap_frames: usize, curve: CrossfadeCurve) -> Self {
-        Self { overlap: overlap_frames, curve, ending: Buffer::new(spec, 0), piece: Buffer::new(spec, 0) }
+    pub fn new(spec: Spec, overlap_frames: u64, curve: CrossfadeCurve) -> Self {
+        let fifo = || FrameFifo::new(spec.channels());
+        Self {
+            overlap: overlap_frames,
+            curve,
+            ending: fifo(),
+            fade: None,
+            piece: fifo(),
+            faded: fifo(),
+            ready: fifo(),
+            work: [(); 2].map(|()| Buffer::new(spec, CHUNK_FRAMES as usize)),
+        }
     }
 
-    /// Takes a block of the present piece and appends to `out` what is ready. Allocates.
-    pub fn push(&mut self, block: &Buffer, out: &mut Buffer) {
-        self.piece.append(block, 0, block.frames());
-        if self.piece.frames() < self.ending.frames() {
-            return;
+    /// Takes a block of the present piece.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] when what is held back cannot be spooled.
+    pub fn push(&mut self, block: &Buffer) -> Result<()> {
+        self.piece.push(block)?;
+        if self.piece.frames() >= self.ending.frames() || self.fade.is_some() {
+            self.take_in()?;
         }
-        self.fade();
-        self.give(self.overlap, out);
+        Ok(())
     }
 
-    /// Ends the present piece and begins the next.
-    pub fn next_piece(&mut self, out: &mut Buffer) {
-        if self.piece.is_empty() {
-            return;
+    /// Ends the present piece and begins the next. An empty piece is none.
+    ///
+    /// # Errors
+    /// As [`Join::push`].
+    pub fn next_piece(&mut self) -> Result<()> {
+        if self.piece.frames() + self.faded.frames() == 0 {
+            return Ok(());
         }
+        // A piece shorter than the ending: the cross-fade begins later.
         let rest = self.ending.frames().saturating_sub(self.piece.frames());
-        out.append(&self.ending, 0, rest);
-        self.ending.drop_front(rest);
-        self.fade();
-        self.give(self.overlap, out);
-        std::mem::swap(&mut self.ending, &mut self.piece);
-        self.piece.set_frames(0);
+        Self::pass(&mut self.work[0], &mut self.ending, rest, &mut self.ready)?;
+        self.take_in()?;
+        std::mem::swap(&mut self.ending, &mut self.faded);
+        self.fade = None;
+        Ok(())
     }
 
-    /// Ends the last piece: appends all that is left.
-    pub fn finish(&mut self, out: &mut Buffer) {
-        self.next_piece(out);
-        out.append(&self.ending, 0, self.ending.frames());
-        self.ending.set_frames(0);
+    /// Ends the last piece: all that is left becomes ready.
+    ///
+    /// # Errors
+    /// As [`Join::push`].
+    pub fn finish(&mut self) -> Result<()> {
+        self.next_piece()?;
+        let rest = self.ending.frames();
+        Self::pass(&mut self.work[0], &mut self.ending, rest, &mut self.ready)
     }
 
-    /// Fades the ending into the beginning of the piece, which is at least as long.
-    fn fade(&mut self) {
-        let frames = self.ending.frames();
-        for (to, from) in self.piece.channels_mut().zip(self.ending.channels()) {
-            crossfade(self.curve, from, &mut to[..frames], 0, frames);
+    /// Frames that are ready.
+    pub fn ready_frames(&self) -> u64 {
+        self.ready.frames()
+    }
+
+    /// Replaces the content of `block`, whose capacity must suffice, by the next `frames` frames, or all that are ready.
+    ///
+    /// # Errors
+    /// As [`Join::push`].
+    pub fn pop(&mut self, frames: u64, block: &mut Buffer) -> Result<()> {
+        self.ready.pop(frames, Some(block))
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        for fifo in [&mut self.ending, &mut self.piece, &mut self.faded, &mut self.ready] {
+            fifo.clear();
         }
-        self.ending.set_frames(0);
+        self.fade = None;
     }
 
-    /// Moves all but the last `keep` frames of the piece to `out`.
-    fn give(&mut self, keep: usize, out: &mut Buffer) {
-        let count = self.piece.frames().saturating_sub(keep);
-        out.append(&self.piece, 0, count);
-        self.piece.drop_front(count);
+    /// Fades what waits of the piece, which is at least as long as the ending, and gives out what cannot be faded again.
+    fn take_in(&mut self) -> Result<()> {
+        let (frames, mut done) = self.fade.unwrap_or((self.ending.frames(), 0));
+        let [from, to] = &mut self.work;
+        while self.piece.frames() > 0 {
+            if done < frames {
+                let count = CHUNK_FRAMES.min(self.piece.frames()).min(self.ending.frames());
+                self.piece.pop(count, Some(to))?;
+                self.ending.pop(count, Some(from))?;
+                for (to, from) in to.channels_mut().zip(from.channels()) {
+                    crossfade(self.curve, from, to, done as usize, frames as usize);
+                }
+                done += count;
+            } else {
+                self.piece.pop(CHUNK_FRAMES, Some(to))?;
+            }
+            self.faded.push(to)?;
+            let surplus = self.faded.frames().saturating_sub(self.overlap);
+            Self::pass(from, &mut self.faded, surplus, &mut self.ready)?;
+        }
+        self.fade = Some((frames, done));
+        Ok(())
     }
-}
 
-/// Adds `from` times `gain` to `to`, over the shorter length and the channels that both have. Real-time safe.
-pub fn mix_into(to: &mut Buffer, from: &Buffer, gain: f32) {
-    for (to, from) in to.channels_mut().zip(from.channels()) {
-        to.iter_mut().zip(from).for_each(|(y, x)| *y += x * gain);
+    /// Moves `frames` frames.
+    fn pass(work: &mut Buffer, from: &mut FrameFifo, frames: u64, to: &mut FrameFifo) -> Result<()> {
+        let mut left = frames.min(from.frames());
+        while left > 0 {
+            from.pop(left.min(CHUNK_FRAMES), Some(work))?;
+            left -= work.frames() as u64;
+            to.push(work)?;
+        }
+        Ok(())
     }
 }
 
@@ -83,19 +147,20 @@ mod tests {
     use super::*;
     use crate::audio::ChannelLayout;
 
-    fn joined(pieces: &[Vec<f32>], overlap: usize, block: usize) -> Vec<f32> {
+    fn joined(pieces: &[Vec<f32>], overlap: u64, block: usize) -> Vec<f32> {
         let spec = Spec::new(8_000, ChannelLayout::STEREO);
         let mut join = Join::new(spec, overlap, CrossfadeCurve::EqualGain);
-        let mut out = Buffer::new(spec, 0);
         for (index, piece) in pieces.iter().enumerate() {
             if index > 0 {
-                join.next_piece(&mut out);
+                join.next_piece().unwrap();
             }
             for part in piece.chunks(block) {
-                join.push(&Buffer::from_channels(spec, &[part.to_vec(), part.to_vec()]), &mut out);
+                join.push(&Buffer::from_channels(spec, &[part.to_vec(), part.to_vec()])).unwrap();
             }
         }
-        join.finish(&mut out);
+        join.finish().unwrap();
+        let mut out = Buffer::new(spec, join.ready_frames() as usize);
+        join.pop(u64::MAX, &mut out).unwrap();
         assert_eq!(out.channel(0), out.channel(1));
         out.channel(1).to_vec()
     }
@@ -132,10 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn mixing_adds() {
-        let spec = Spec::new(8_000, ChannelLayout::MONO);
-        let mut a = Buffer::from_channels(spec, &[vec![1.0, 2.0, 3.0]]);
-        mix_into(&mut a, &Buffer::from_channels(spec, &[vec![10.0, 20.0]]), 0.5);
-        assert_eq!(a.channel(0), [6.0, 12.0, 3.0]);
+    fn long_crossfades_are_one_curve() {
+        let y = joined(&[vec![0.0; 30_000], vec![1.0; 40_000]], 20_000, 999);
+        assert_eq!(y.len(), 50_000);
+        for (n, y) in y[10_000..30_000].iter().enumerate() {
+            assert!((y - (n as f32 + 0.5) / 20_000.0).abs() < 1e-6, "{n}"); // f32 rounding
+        }
     }
 }

@@ -3,12 +3,12 @@
 //! [`FilterSpec`] says which filter with which parameters; [`Chain`] runs some in series for hosts in real time,
 //! [`FileChain`] for files; [`registry`] lists them all.
 
+pub mod align;
 pub mod allpass;
 mod ar;
 pub mod assets;
 pub mod automation;
 pub mod balance;
-mod band_split;
 pub mod bandpass;
 #[cfg(test)]
 mod battery;
@@ -27,6 +27,7 @@ pub mod chorus;
 mod clicks;
 pub mod clipper;
 pub mod compressor;
+pub mod concat;
 pub mod control;
 pub mod convolution;
 pub mod crossfade;
@@ -83,6 +84,7 @@ pub mod lowpass;
 pub mod math;
 pub mod mid_side;
 pub mod mid_side_encode;
+pub mod mix;
 pub mod modulated_delay;
 pub mod mono_maker;
 pub mod multiband_compressor;
@@ -100,6 +102,7 @@ pub mod peak_eq;
 pub mod phase_invert;
 pub mod phaser;
 pub mod pitch;
+pub mod recording;
 pub mod registry;
 pub mod remap;
 pub mod repeat;

@@ -1,14 +1,16 @@
 //! Compressor in two to five bands.
 //!
-//! The bands come from Linkwitz-Riley crossovers whose sum is flat ([`band_split`](super::band_split)); each has the
+//! The bands come from Linkwitz-Riley crossovers whose sum is flat ([`crossover`](super::crossover)); each has the
 //! detector, curve and smoother of the [compressor](super::compressor). At no reduction the output is the input with the
 //! phase turned by the all-passes of the crossovers.
+
+use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::band_split::BandSplit;
 use super::cells::{CELL_FRAMES, Cells};
+use super::crossover::{CrossoverOrder, Splitter};
 use super::detector::{average, follow, raise_to};
 use super::gain_computer::{Curve, gains};
 use super::math::{DB_PER_OCTAVE, smoothing};
@@ -126,14 +128,32 @@ struct Band {
     reduction: f64,
 }
 
+/// A sound in bands, a cell at a time.
+#[derive(Debug)]
+struct Split {
+    splitter: Splitter,
+    bands: Vec<Buffer>,
+}
+
+impl Split {
+    fn new(spec: Spec, crossovers_hz: &[f64]) -> Result<Self> {
+        let splitter = Splitter::new(spec, crossovers_hz, CrossoverOrder::Lr4)?;
+        Ok(Self { bands: vec![Buffer::new(spec, CELL_FRAMES); splitter.bands()], splitter })
+    }
+
+    fn run(&mut self, from: &Buffer, piece: &Range<usize>) {
+        self.splitter.split_part(from, piece.clone(), &mut self.bands);
+    }
+}
+
 /// See [`MultibandCompressorParams`]. All channels of a band share one gain. No latency; phase as said in the module.
 #[derive(Debug)]
 pub struct MultibandCompressor {
     params: MultibandCompressorParams,
     rate_hz: f64,
     cells: Cells,
-    split: Option<BandSplit>,
-    key_split: Option<BandSplit>,
+    split: Option<Split>,
+    key_split: Option<Split>,
     bands: Vec<Band>,
     averaging: f64,
 }
@@ -173,9 +193,9 @@ impl MultibandCompressor {
         let frames = key.map_or(block.frames(), |k| k.frames().min(block.frames()));
         self.cells.for_each(frames, |piece, _| {
             let level = &mut level[..piece.len()];
-            split.split(block, piece.start, piece.len());
+            split.run(block, &piece);
             if let Some(key) = key {
-                key_split.split(key, piece.start, piece.len());
+                key_split.run(key, &piece);
             }
             for samples in block.channels_mut() {
                 samples[piece.clone()].fill(0.0);
@@ -210,8 +230,8 @@ impl Filter for MultibandCompressor {
         for (index, hz) in crossovers_hz.iter().enumerate() {
             check_below_nyquist(&format!("multiband_compressor.bands[{index}].up_to_hz"), *hz, self.rate_hz)?;
         }
-        self.split = Some(BandSplit::new(spec, &crossovers_hz)?);
-        self.key_split = Some(BandSplit::new(spec, &crossovers_hz)?);
+        self.split = Some(Split::new(spec, &crossovers_hz)?);
+        self.key_split = Some(Split::new(spec, &crossovers_hz)?);
         self.update();
         self.reset();
         // An all-pass of second order rings as long as its sections: 120 dB in 14 / (0.707 2 pi f) s of the lowest.
@@ -241,7 +261,7 @@ impl Filter for MultibandCompressor {
         for band in &mut self.bands {
             (band.mean_square, band.reduction) = (0.0, 0.0);
         }
-        self.split.iter_mut().chain(&mut self.key_split).for_each(BandSplit::reset);
+        self.split.iter_mut().chain(&mut self.key_split).for_each(|split| split.splitter.reset());
         self.cells.reset();
     }
 }

@@ -6,7 +6,7 @@ use crate::dsp::biquad::{Coefficients, SectionList};
 use crate::error::Result;
 
 filter_params! {
-    /// Removes a narrow band, such as mains hum.
+    /// Removes a narrow band, such as mains hum. Recipes may also call it `bandreject`.
     pub struct NotchParams for "notch" in Tone, realtime true {
         /// Centre, where nothing passes.
         frequency_hz: f64 = 50.0, 10.0 to 90000.0 "Hz";

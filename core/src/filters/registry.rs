@@ -70,7 +70,10 @@ fn all() -> &'static [FilterInfo] {
     })
 }
 
-/// The filter called `name`.
+/// Other names that recipes may use, with the filter they stand for.
+pub(super) const ALIASES: [(&str, &str); 1] = [("bandreject", "notch")];
+
+/// The filter called `name`, which may be another name for it.
 ///
 /// # Errors
 /// [`Error::UnknownName`] with the closest that exists.
@@ -81,6 +84,7 @@ pub fn find(name: &str) -> Result<FilterInfo> {
 /// As [`find`], without a copy.
 pub(super) fn info(name: &str) -> Result<&'static FilterInfo> {
     let all = all();
+    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, filter)| *filter);
     all.iter().find(|f| f.name == name).ok_or_else(|| Error::unknown_name("filter", name, all.iter().map(|f| f.name)))
 }
 
@@ -119,6 +123,18 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), all.len());
+    }
+
+    #[test]
+    fn other_names_mean_the_same_filter() {
+        for (alias, name) in ALIASES {
+            assert_eq!(find(alias).unwrap().name, name);
+            assert_eq!(FilterSpec::parse(alias).unwrap(), FilterSpec::parse(name).unwrap());
+            let json = serde_json::json!({ "type": alias });
+            assert_eq!(FilterSpec::from_json(json).unwrap().name(), name);
+            let schema = serde_json::to_string(&schemars::schema_for!(FilterSpec)).unwrap();
+            assert!(schema.contains(&format!("\"{alias}\"")), "{alias}");
+        }
     }
 
     #[test]

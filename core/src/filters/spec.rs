@@ -205,7 +205,13 @@ fn schema<P: FilterParams>(generator: &mut SchemaGenerator) -> Schema {
             }
             property.insert("anyOf".into(), json!([number, curve]));
         }
-        properties.shift_insert(0, "type".into(), json!({ "type": "string", "const": P::NAME }));
+        let aliases = registry::ALIASES.iter().filter(|(_, filter)| *filter == P::NAME).map(|(alias, _)| *alias);
+        let names: Vec<_> = std::iter::once(P::NAME).chain(aliases).collect();
+        let tag = match names.as_slice() {
+            [name] => json!({ "type": "string", "const": name }),
+            names => json!({ "type": "string", "enum": names }),
+        };
+        properties.shift_insert(0, "type".into(), tag);
     }
     schema.insert("required".into(), json!(["type"]));
     schema
@@ -370,5 +376,8 @@ filter_specs! {
     DenoiseProfile(denoise_profile::DenoiseProfileParams) => denoise_profile::DenoiseProfile::new;
     Deplosive(deplosive::DeplosiveParams) => deplosive::Deplosive::new;
     Dereverb(dereverb::DereverbParams) => dereverb::Dereverb::new;
+    Concat(concat::ConcatParams) => concat::Concat::new;
+    Mix(mix::MixParams) => mix::Mix::new;
+    Align(align::AlignParams) => align::Align::new;
     }
 }

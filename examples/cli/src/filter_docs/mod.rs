@@ -40,7 +40,9 @@ pub fn write(docs: &Path) -> Result<(), Error> {
     let put = |path: &Path, text: &str| std::fs::write(path, text).map_err(failed(path));
     for info in registry::filters() {
         let spec = FilterSpec::parse(examples::example(info.name))?;
-        let picture = picture::picture(&info, &spec);
+        // What needs files to do something has none.
+        let shows = examples::shown(info.name) == examples::example(info.name);
+        let picture = shows.then(|| picture::picture(&info, &spec)).flatten();
         put(&pages.join(format!("{}.md", info.name)), &page(&info, &spec, picture.as_ref().map(|p| p.caption)))?;
         if let Some(picture) = picture {
             put(&pages.join(format!("{}.svg", info.name)), &picture.svg)?;
@@ -99,7 +101,7 @@ fn page(info: &FilterInfo, spec: &FilterSpec, caption: Option<&str>) -> String {
     if let Some(caption) = caption {
         let _ = write!(text, "![{caption}]({name}.svg)\n\n{caption} Of this example:\n\n");
     }
-    let _ = write!(text, "```sh\npuresound process in.wav -o out.wav --filter '{}'\n```\n\n", examples::example(name));
+    let _ = write!(text, "```sh\npuresound process in.wav -o out.wav --filter '{}'\n```\n\n", examples::shown(name));
     if !info.parameters.is_empty() {
         text.push_str("| parameter | range | default | live | |\n|---|---|---|---|---|\n");
         for p in &info.parameters {
