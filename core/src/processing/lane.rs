@@ -1,12 +1,13 @@
 //! One output: convert, gain, limit, encode, decode again, measure, correct.
 
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, ErrorKind, Read, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::analyse::measure_all;
 use super::control::Stage;
+use super::follow::follow;
 use super::job::{Job, JobOutput};
 use super::pipe::{BLOCK_FRAMES, BlockReceiver, in_blocks, two_stages};
 use super::progress::Tracker;
@@ -18,9 +19,10 @@ use super::spool::Spool;
 use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
 use crate::filters::{FileChain, FilterSpec};
-use crate::formats::encode::{BitRate, Encoded, Encoder, create_on};
+use crate::formats::decode::compressed::open_growing_ogg;
+use crate::formats::encode::{BitRate, Encoded, Encoder, Sink, create_on};
 use crate::formats::tags::{Loss, Metadata};
-use crate::formats::{FormatSettings, ReadOptions, Source};
+use crate::formats::{Decoder, FormatSettings, ReadOptions, Source};
 use crate::meter::Loudness;
 
 /// Deviation of the decoded output from the level target that is accepted, in dB or LU: the promised 0.1 less what other
@@ -39,6 +41,9 @@ const METER_GUARD_DB: f64 = 0.05;
 
 /// Takes blocks one after the other.
 type EachBlock<'a> = &'a mut dyn FnMut(&Buffer) -> Result<()>;
+
+/// Gives all blocks of an output.
+type Feed<'a> = &'a mut (dyn FnMut(EachBlock<'_>) -> Result<()> + Send);
 
 /// What a lane needs from the job around it.
 pub(crate) struct LaneContext<'a> {
@@ -59,6 +64,14 @@ pub(crate) struct Finished {
     pub solve_s: f64,
     pub encode_s: f64,
     pub verify_s: f64,
+}
+
+/// What a decoder made of the finished file.
+struct Verified {
+    /// None in the copy route where nothing was measured.
+    loudness: Option<Loudness>,
+    /// Hash of the file.
+    blake3: String,
 }
 
 /// One output on its way.
@@ -95,11 +108,11 @@ impl<'a> Lane<'a> {
             attempts += 1;
             let solution =
                 self.timed_solve(|| solver.solve(&before, target, wanted(target) - shift_db, ceiling - headroom_db))?;
-            let encoded = self.encode(&solution.filters(self.output), &mut |each| spool.replay(each))?;
-            if self.context.recipe.verify == Verify::None {
+            let filters = solution.filters(self.output);
+            let (encoded, verified) = self.encode_and_verify(&filters, &mut |each| spool.replay(each))?;
+            let Some((after, verified)) = verified.and_then(|v| Some((v.loudness?, v))) else {
                 return self.finish(encoded, Some(target), &solution, attempts, None, None);
-            }
-            let after = self.measure()?;
+            };
             let deviation = level_of(target, &after) - wanted(target);
             let over = after.true_peak_dbtp - (ceiling - METER_GUARD_DB / 2.0);
             let level_ok = deviation.abs() <= TOLERANCE_DB || solution.reason.is_some();
@@ -107,7 +120,7 @@ impl<'a> Lane<'a> {
             tracing::debug!(path = %self.path.display(), attempts, deviation, over, retry, "verified");
             if !retry {
                 let reason = unmet_reason(target, &after, deviation, solution.reason.as_deref());
-                return self.finish(encoded, Some(target), &solution, attempts, Some(after), reason);
+                return self.finish(encoded, Some(target), &solution, attempts, Some(verified), reason);
             }
             if over > 0.0 {
                 // A little more than was missing: the overshoot moves with the ceiling.
@@ -123,40 +136,43 @@ impl<'a> Lane<'a> {
     /// Direct route: blocks come from the first pass while it runs.
     pub fn run_direct(mut self, blocks: BlockReceiver<f32>) -> Result<Finished> {
         let back = self.output.back.clone();
-        let encoded = self.encode(&back, &mut {
+        let (encoded, verified) = self.encode_and_verify(&back, &mut {
             let mut blocks = Some(blocks);
             move |each| match blocks.take() {
                 Some(blocks) => blocks.drain(&mut |block| each(block)),
                 None => Err(Error::internal("blocks are there once")),
             }
         })?;
-        let after = match self.context.recipe.verify {
-            Verify::Full => Some(self.measure()?),
-            Verify::None => None,
-        };
         let solution = Solution { gain_db: 0.0, ceiling_dbtp: None, level: 0.0, reason: None };
-        self.finish(encoded, None, &solution, 1, after, None)
+        self.finish(encoded, None, &solution, 1, verified, None)
     }
 
     /// An encoder into the pending file. For the copy route, which writes integers.
     pub fn encoder(&self) -> Result<Box<dyn Encoder>> {
-        let file = self.pending.handle()?;
+        self.encoder_into(Box::new(self.pending.handle()?))
+    }
+
+    fn encoder_into(&self, sink: Box<dyn Sink>) -> Result<Box<dyn Encoder>> {
         let frames = self.context.frames_hint.map(|f| scale(f, self.context.job.working, self.output.negotiated.spec));
         // Not buffered here: every encoder buffers what it writes.
         let pool = Some(Arc::clone(self.context.pool));
-        create_on(&self.output.negotiated, Box::new(file), self.context.metadata, frames, pool)
+        create_on(&self.output.negotiated, sink, self.context.metadata, frames, pool)
     }
 
     /// Ends the copy route.
-    pub fn finish_copy(self, encoded: Encoded, after: Option<Loudness>, bit_exact: Option<bool>) -> Result<Finished> {
+    pub fn finish_copy(self, encoded: Encoded, loudness: Option<Loudness>, bit_exact: Option<bool>) -> Result<Finished> {
         let solution = Solution { gain_db: 0.0, ceiling_dbtp: None, level: 0.0, reason: None };
-        let mut finished = self.finish(encoded, None, &solution, 1, after, None)?;
+        let verified = match self.context.recipe.verify {
+            Verify::Full => Some(Verified { loudness, blake3: self.hash()? }),
+            Verify::None => None,
+        };
+        let mut finished = self.finish(encoded, None, &solution, 1, verified, None)?;
         finished.report.bit_exact = bit_exact;
         Ok(finished)
     }
 
     /// Opens what was written.
-    pub fn reopen(&self) -> Result<Box<dyn crate::formats::Decoder>> {
+    pub fn reopen(&self) -> Result<Box<dyn Decoder>> {
         let mut file = self.pending.handle()?;
         file.rewind().map_err(|e| Error::io("read", Some(&self.path), e))?;
         let reader = BufReader::with_capacity(1 << 16, file);
@@ -170,12 +186,51 @@ impl<'a> Lane<'a> {
         result
     }
 
-    /// Runs `feed` through `filters` into the encoder: filters on one thread, encoder on another.
-    fn encode(
-        &mut self,
-        filters: &[FilterSpec],
-        feed: &mut (dyn FnMut(EachBlock<'_>) -> Result<()> + Send),
-    ) -> Result<Encoded> {
+    /// Runs `feed` through `filters` into the encoder, then decodes and measures what was written, when that is wanted.
+    ///
+    /// Where the format allows it and there are threads for it, it is decoded while it is written: see `follow`. Both ways
+    /// read the same bytes with the same decoder and measure the same.
+    fn encode_and_verify(&mut self, filters: &[FilterSpec], feed: Feed<'_>) -> Result<(Encoded, Option<Verified>)> {
+        if self.context.recipe.verify == Verify::None {
+            return Ok((self.encode(Box::new(self.pending.handle()?), filters, feed)?, None));
+        }
+        // Ogg is written without going back, and can be read without knowing its end.
+        let in_order = matches!(self.output.negotiated.settings, FormatSettings::Opus(_));
+        if !in_order || self.context.pool.current_num_threads() < 2 {
+            let encoded = self.encode(Box::new(self.pending.handle()?), filters, feed)?;
+            let verified = self.verify(&encoded)?;
+            return Ok((encoded, Some(verified)));
+        }
+        let (sink, follower, seen) = follow(self.pending.handle()?);
+        let tracker = self.context.tracker;
+        let (encoded, followed, waited_s) = std::thread::scope(|scope| {
+            let reader = scope.spawn(move || {
+                let mut decoder = open_growing_ogg(Box::new(follower), &ReadOptions::default())?;
+                let (loudness, _) = measure_all(&mut *decoder, Stage::Verify, tracker)?;
+                Ok::<_, Error>((loudness, decoder))
+            });
+            // The sink is gone after this, whatever happens: the reader comes to its end.
+            let encoded = self.encode(Box::new(sink), filters, feed);
+            let start = Instant::now();
+            let followed = reader.join().unwrap_or_else(|_| Err(Error::internal("a verifying thread panicked")));
+            (encoded, followed, start.elapsed().as_secs_f64())
+        });
+        let encoded = encoded?;
+        self.times.2 += waited_s;
+        let blake3 = self.hash()?;
+        if let Ok((loudness, decoder)) = followed
+            && seen.hash() == blake3
+        {
+            self.check_sound(&*decoder, &encoded, &loudness)?;
+            return Ok((encoded, Some(Verified { loudness: Some(loudness), blake3 })));
+        }
+        // Something else is in the file than what was followed: the file is what counts.
+        let verified = self.verify(&encoded)?;
+        Ok((encoded, Some(verified)))
+    }
+
+    /// Runs `feed` through `filters` into an encoder that writes to `sink`: filters on one thread, encoder on another.
+    fn encode(&mut self, sink: Box<dyn Sink>, filters: &[FilterSpec], feed: Feed<'_>) -> Result<Encoded> {
         let start = Instant::now();
         let (working, tracker) = (self.context.job.working, self.context.tracker);
         let mut chain = FileChain::new(filters)?;
@@ -186,7 +241,7 @@ impl<'a> Lane<'a> {
                 self.output.negotiated.spec
             )));
         }
-        let mut encoder = self.encoder()?;
+        let mut encoder = self.encoder_into(sink)?;
         if filters.is_empty() {
             // Nothing to do beside encoding: a thread more would only cost copies.
             feed(&mut |block| {
@@ -223,12 +278,28 @@ impl<'a> Lane<'a> {
         Ok(encoded)
     }
 
-    fn measure(&mut self) -> Result<Loudness> {
+    /// Decodes and measures the finished file.
+    fn verify(&mut self, encoded: &Encoded) -> Result<Verified> {
         let start = Instant::now();
         let mut decoder = self.reopen()?;
-        let (after, _) = measure_all(&mut *decoder, Stage::Verify, self.context.tracker)?;
+        let (loudness, _) = measure_all(&mut *decoder, Stage::Verify, self.context.tracker)?;
+        self.check_sound(&*decoder, encoded, &loudness)?;
+        let blake3 = self.hash()?;
         self.times.2 += start.elapsed().as_secs_f64();
-        Ok(after)
+        Ok(Verified { loudness: Some(loudness), blake3 })
+    }
+
+    /// Fails when `decoder` found less in the file than was encoded: what was written and what is there differ.
+    fn check_sound(&self, decoder: &dyn Decoder, encoded: &Encoded, loudness: &Loudness) -> Result<()> {
+        let damage = decoder.damage();
+        let what = if !damage.is_none() {
+            damage.events.first().map_or_else(|| "it is damaged".to_owned(), |event| event.what.clone())
+        } else if loudness.frames < encoded.frames {
+            format!("{} of {} frames can be decoded", loudness.frames, encoded.frames)
+        } else {
+            return Ok(());
+        };
+        Err(Error::io("read back", Some(&self.path), std::io::Error::new(ErrorKind::InvalidData, what)))
     }
 
     fn finish(
@@ -237,9 +308,10 @@ impl<'a> Lane<'a> {
         target: Option<&LevelTarget>,
         solution: &Solution,
         attempts: u32,
-        after: Option<Loudness>,
+        verified: Option<Verified>,
         reason: Option<String>,
     ) -> Result<Finished> {
+        let (after, blake3) = verified.map_or((None, None), |v| (v.loudness, Some(v.blake3)));
         let checks = match &after {
             Some(after) => self.context.recipe.checks.iter().map(|c| check(c, after)).collect(),
             None => Vec::new(),
@@ -248,10 +320,7 @@ impl<'a> Lane<'a> {
         let report = OutputReport {
             path: self.path.clone(),
             encoder: self.output.negotiated.clone(),
-            blake3: match self.context.recipe.verify {
-                Verify::Full => Some(self.hash()?),
-                Verify::None => None,
-            },
+            blake3,
             bit_exact: None,
             target: target.copied(),
             gain_db: solution.gain_db,

@@ -4,11 +4,13 @@
 //! decode -> filters -> meter -> spool -> gain, limiter -> encode 1..n -> verify -> publish
 //! ```
 //!
-//! `job` decides, `analyse` is the first pass, `solve` finds the gain, `lane` makes one output, `run` ties them together.
+//! `job` decides, `analyse` is the first pass, `solve` finds the gain, `lane` makes one output, `follow` reads it
+//! back while it is written, `run` ties them together.
 
 mod analyse;
 mod assets;
 mod control;
+mod follow;
 mod job;
 mod lane;
 mod pipe;
