@@ -1,13 +1,10 @@
-//! One output: convert, gain, limit, encode, decode again, measure, correct.
+//! One output: convert, gain, limit, encode, verify, correct.
 
-use std::io::{BufReader, ErrorKind, Read, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::analyse::measure_all;
 use super::control::Stage;
-use super::follow::follow;
 use super::job::{Job, JobOutput};
 use super::pipe::{BLOCK_FRAMES, BlockReceiver, in_blocks, two_stages};
 use super::progress::Tracker;
@@ -16,13 +13,13 @@ use super::recipe::{CheckSpec, LevelTarget, Quantity, Recipe, Verify};
 use super::report::{CheckResult, OutputReport};
 use super::solve::{Solution, Solver, level_of, wanted};
 use super::spool::Spool;
+use super::verify::Verified;
 use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
 use crate::filters::{FileChain, FilterSpec};
-use crate::formats::decode::compressed::open_growing_ogg;
+use crate::formats::FormatSettings;
 use crate::formats::encode::{BitRate, Encoded, Encoder, Sink, create_on};
 use crate::formats::tags::{Loss, Metadata};
-use crate::formats::{Decoder, FormatSettings, ReadOptions, Source};
 use crate::meter::Loudness;
 
 /// Deviation of the decoded output from the level target that is accepted, in dB or LU: the promised 0.1 less what other
@@ -40,10 +37,10 @@ const MAX_ATTEMPTS: u32 = 5;
 const METER_GUARD_DB: f64 = 0.05;
 
 /// Takes blocks one after the other.
-type EachBlock<'a> = &'a mut dyn FnMut(&Buffer) -> Result<()>;
+pub(super) type EachBlock<'a> = &'a mut dyn FnMut(&Buffer) -> Result<()>;
 
 /// Gives all blocks of an output.
-type Feed<'a> = &'a mut (dyn FnMut(EachBlock<'_>) -> Result<()> + Send);
+pub(super) type Feed<'a> = &'a mut (dyn FnMut(EachBlock<'_>) -> Result<()> + Send);
 
 /// What a lane needs from the job around it.
 pub(crate) struct LaneContext<'a> {
@@ -66,21 +63,14 @@ pub(crate) struct Finished {
     pub verify_s: f64,
 }
 
-/// What a decoder made of the finished file.
-struct Verified {
-    /// None in the copy route where nothing was measured.
-    loudness: Option<Loudness>,
-    /// Hash of the file.
-    blake3: String,
-}
-
 /// One output on its way.
 pub(crate) struct Lane<'a> {
-    context: &'a LaneContext<'a>,
-    output: &'a JobOutput,
-    path: PathBuf,
-    pending: PendingFile,
-    times: (f64, f64, f64),
+    pub(super) context: &'a LaneContext<'a>,
+    pub(super) output: &'a JobOutput,
+    pub(super) path: PathBuf,
+    pub(super) pending: PendingFile,
+    /// Wall time of solving, encoding and verifying, in seconds.
+    pub(super) times: (f64, f64, f64),
 }
 
 impl<'a> Lane<'a> {
@@ -160,7 +150,12 @@ impl<'a> Lane<'a> {
     }
 
     /// Ends the copy route.
-    pub fn finish_copy(self, encoded: Encoded, loudness: Option<Loudness>, bit_exact: Option<bool>) -> Result<Finished> {
+    pub fn finish_copy(
+        self,
+        encoded: Encoded,
+        loudness: Option<Loudness>,
+        bit_exact: Option<bool>,
+    ) -> Result<Finished> {
         let solution = Solution { gain_db: 0.0, ceiling_dbtp: None, level: 0.0, reason: None };
         let verified = match self.context.recipe.verify {
             Verify::Full => Some(Verified { loudness, blake3: self.hash()? }),
@@ -171,14 +166,6 @@ impl<'a> Lane<'a> {
         Ok(finished)
     }
 
-    /// Opens what was written.
-    pub fn reopen(&self) -> Result<Box<dyn Decoder>> {
-        let mut file = self.pending.handle()?;
-        file.rewind().map_err(|e| Error::io("read", Some(&self.path), e))?;
-        let reader = BufReader::with_capacity(1 << 16, file);
-        crate::formats::open(Source::Seekable(Box::new(reader)), &ReadOptions::default())
-    }
-
     fn timed_solve<T>(&mut self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let start = Instant::now();
         let result = work();
@@ -186,51 +173,8 @@ impl<'a> Lane<'a> {
         result
     }
 
-    /// Runs `feed` through `filters` into the encoder, then decodes and measures what was written, when that is wanted.
-    ///
-    /// Where the format allows it and there are threads for it, it is decoded while it is written: see `follow`. Both ways
-    /// read the same bytes with the same decoder and measure the same.
-    fn encode_and_verify(&mut self, filters: &[FilterSpec], feed: Feed<'_>) -> Result<(Encoded, Option<Verified>)> {
-        if self.context.recipe.verify == Verify::None {
-            return Ok((self.encode(Box::new(self.pending.handle()?), filters, feed)?, None));
-        }
-        // Ogg is written without going back, and can be read without knowing its end.
-        let in_order = matches!(self.output.negotiated.settings, FormatSettings::Opus(_));
-        if !in_order || self.context.pool.current_num_threads() < 2 {
-            let encoded = self.encode(Box::new(self.pending.handle()?), filters, feed)?;
-            let verified = self.verify(&encoded)?;
-            return Ok((encoded, Some(verified)));
-        }
-        let (sink, follower, seen) = follow(self.pending.handle()?);
-        let tracker = self.context.tracker;
-        let (encoded, followed, waited_s) = std::thread::scope(|scope| {
-            let reader = scope.spawn(move || {
-                let mut decoder = open_growing_ogg(Box::new(follower), &ReadOptions::default())?;
-                let (loudness, _) = measure_all(&mut *decoder, Stage::Verify, tracker)?;
-                Ok::<_, Error>((loudness, decoder))
-            });
-            // The sink is gone after this, whatever happens: the reader comes to its end.
-            let encoded = self.encode(Box::new(sink), filters, feed);
-            let start = Instant::now();
-            let followed = reader.join().unwrap_or_else(|_| Err(Error::internal("a verifying thread panicked")));
-            (encoded, followed, start.elapsed().as_secs_f64())
-        });
-        let encoded = encoded?;
-        self.times.2 += waited_s;
-        let blake3 = self.hash()?;
-        if let Ok((loudness, decoder)) = followed
-            && seen.hash() == blake3
-        {
-            self.check_sound(&*decoder, &encoded, &loudness)?;
-            return Ok((encoded, Some(Verified { loudness: Some(loudness), blake3 })));
-        }
-        // Something else is in the file than what was followed: the file is what counts.
-        let verified = self.verify(&encoded)?;
-        Ok((encoded, Some(verified)))
-    }
-
     /// Runs `feed` through `filters` into an encoder that writes to `sink`: filters on one thread, encoder on another.
-    fn encode(&mut self, sink: Box<dyn Sink>, filters: &[FilterSpec], feed: Feed<'_>) -> Result<Encoded> {
+    pub(super) fn encode(&mut self, sink: Box<dyn Sink>, filters: &[FilterSpec], feed: Feed<'_>) -> Result<Encoded> {
         let start = Instant::now();
         let (working, tracker) = (self.context.job.working, self.context.tracker);
         let mut chain = FileChain::new(filters)?;
@@ -278,30 +222,6 @@ impl<'a> Lane<'a> {
         Ok(encoded)
     }
 
-    /// Decodes and measures the finished file.
-    fn verify(&mut self, encoded: &Encoded) -> Result<Verified> {
-        let start = Instant::now();
-        let mut decoder = self.reopen()?;
-        let (loudness, _) = measure_all(&mut *decoder, Stage::Verify, self.context.tracker)?;
-        self.check_sound(&*decoder, encoded, &loudness)?;
-        let blake3 = self.hash()?;
-        self.times.2 += start.elapsed().as_secs_f64();
-        Ok(Verified { loudness: Some(loudness), blake3 })
-    }
-
-    /// Fails when `decoder` found less in the file than was encoded: what was written and what is there differ.
-    fn check_sound(&self, decoder: &dyn Decoder, encoded: &Encoded, loudness: &Loudness) -> Result<()> {
-        let damage = decoder.damage();
-        let what = if !damage.is_none() {
-            damage.events.first().map_or_else(|| "it is damaged".to_owned(), |event| event.what.clone())
-        } else if loudness.frames < encoded.frames {
-            format!("{} of {} frames can be decoded", loudness.frames, encoded.frames)
-        } else {
-            return Ok(());
-        };
-        Err(Error::io("read back", Some(&self.path), std::io::Error::new(ErrorKind::InvalidData, what)))
-    }
-
     fn finish(
         self,
         encoded: Encoded,
@@ -335,21 +255,6 @@ impl<'a> Lane<'a> {
         };
         let (solve_s, encode_s, verify_s) = self.times;
         Ok(Finished { pending: self.pending, report, solve_s, encode_s, verify_s })
-    }
-
-    fn hash(&self) -> Result<String> {
-        let io = |e| Error::io("read", Some(&self.path), e);
-        let mut file = self.pending.handle()?;
-        file.rewind().map_err(io)?;
-        let mut hasher = blake3::Hasher::new();
-        let mut bytes = vec![0; 1 << 16];
-        loop {
-            let n = file.read(&mut bytes).map_err(io)?;
-            if n == 0 {
-                return Ok(hasher.finalize().to_hex().to_string());
-            }
-            hasher.update(&bytes[..n]);
-        }
     }
 }
 

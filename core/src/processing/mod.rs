@@ -4,8 +4,8 @@
 //! decode -> filters -> meter -> spool -> gain, limiter -> encode 1..n -> verify -> publish
 //! ```
 //!
-//! `job` decides, `analyse` is the first pass, `solve` finds the gain, `lane` makes one output, `follow` reads it
-//! back while it is written, `run` ties them together.
+//! `job` decides, `analyse` is the first pass, `solve` finds the gain, `lane` makes one output, `verify` proves
+//! it, `run` ties them together.
 
 mod analyse;
 mod assets;
@@ -21,6 +21,7 @@ mod report;
 mod run;
 mod solve;
 mod spool;
+mod verify;
 
 pub(crate) use assets::FileAssets;
 pub use control::{CancelToken, Control, Progress, ProgressFn, Stage};
