@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use common::{Signal, read_all, write_wav};
 use pure_sound::audio::ChannelLayout;
 use pure_sound::filters::FilterSpec;
 use pure_sound::formats::{FormatSettings, Source};
-use pure_sound::processing::{Control, LevelTarget, Output, Overwrite, Progress, Recipe, Trim, Verify};
+use pure_sound::processing::{Control, LevelTarget, Output, OutputReport, Overwrite, Progress, Recipe, Trim, Verify};
 use pure_sound::{Engine, Error};
 
 const FORMATS: [&str; 10] = ["wav", "w64", "aiff", "caf", "flac", "alac.m4a", "mp3", "m4a", "aac", "opus"];
@@ -91,14 +91,17 @@ fn threads_and_spool_size_do_not_change_a_byte() {
     let dir = tempfile::tempdir().unwrap();
     let input = dir.path().join("in.wav");
     write_wav(&input, 44_100, &Signal::speech(44_100, 1, 12.0));
-    let mut seen: Vec<Vec<Option<String>>> = Vec::new();
+    let mut seen: Vec<Vec<OutputReport>> = Vec::new();
     for (threads, spool) in [(1, 32 << 20), (2, 32 << 20), (3, 100_000)] {
         let out = tempfile::tempdir().unwrap();
         let outputs = FORMATS.iter().map(|f| output(out.path(), f)).collect();
         let engine = Engine::builder().threads(threads).spool_memory_bytes(spool).build().unwrap();
         let report = engine.process(&podcast(&input, outputs), &Control::default()).unwrap();
-        seen.push(report.outputs.iter().map(|o| o.blake3.clone()).collect());
+        // The hash of the file and all that was measured of it.
+        seen.push(report.outputs.into_iter().map(|o| OutputReport { path: PathBuf::new(), ..o }).collect());
     }
+    assert_eq!(seen[0].len(), FORMATS.len());
+    assert!(seen[0].iter().all(|o| o.blake3.is_some() && o.after.is_some()));
     assert_eq!(seen[0], seen[1]);
     assert_eq!(seen[0], seen[2]);
 }

@@ -8,7 +8,7 @@ use super::decode::{self, Decoder, DecoderFactory};
 use super::encode::{self, Encoder, Negotiated, Sink};
 use super::info::MediaInfo;
 use super::tags::Metadata;
-use super::{ReadOptions, Source};
+use super::{FormatSettings, MediaSource, ReadOptions, Source};
 use crate::error::Result;
 
 /// Decoders and encoders.
@@ -43,7 +43,16 @@ pub trait CodecSet: Send + Sync {
         frames_hint: Option<u64>,
         pool: Option<Arc<ThreadPool>>,
     ) -> Result<Box<dyn Encoder>>;
+
+    /// How to read what [`CodecSet::encoder`] makes with these settings while it is still being written: once, in order, without
+    /// knowing its end. None where that cannot be; then it is read when it is finished.
+    fn growing(&self, _settings: &FormatSettings) -> Option<OpenGrowing> {
+        None
+    }
 }
+
+/// Opens a file that is being written. A read waits for what is not there yet.
+pub type OpenGrowing = fn(Box<dyn MediaSource>, &ReadOptions) -> Result<Box<dyn Decoder>>;
 
 /// The codecs of this library, and decoders that a host adds to them.
 #[derive(Clone, Default)]
@@ -74,5 +83,10 @@ impl CodecSet for BuiltInCodecs {
         pool: Option<Arc<ThreadPool>>,
     ) -> Result<Box<dyn Encoder>> {
         encode::create_on(negotiated, sink, metadata, frames_hint, pool)
+    }
+
+    fn growing(&self, settings: &FormatSettings) -> Option<OpenGrowing> {
+        // Ogg is written without going back.
+        matches!(settings, FormatSettings::Opus(_)).then_some(decode::compressed::open_growing_ogg)
     }
 }

@@ -8,7 +8,7 @@ mod limits;
 mod source;
 pub mod tags;
 
-pub use codecs::{BuiltInCodecs, CodecSet};
+pub use codecs::{BuiltInCodecs, CodecSet, OpenGrowing};
 pub use decode::{Decoder, DecoderFactory, open, open_with, probe};
 pub use encode::{Encoded, Encoder, FormatSettings};
 pub use info::{Codec, Container, Damage, DamageEvent, Duration, MediaInfo, SampleFormat, StreamInfo};

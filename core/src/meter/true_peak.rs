@@ -52,9 +52,12 @@ impl TruePeak {
             if self.oversampling == 1 {
                 continue;
             }
-            self.window[KEPT..][..chunk.len()].copy_from_slice(chunk);
             let filled = KEPT + chunk.len();
-            self.between = scan(&self.interpolator, self.oversampling, &self.window[..filled], self.current());
+            let under = peak.max(kernels::peak(&self.window[..KEPT]));
+            self.window[KEPT..filled].copy_from_slice(chunk);
+            if under * self.interpolator.gain_bound() > self.current() {
+                self.between = scan(&self.interpolator, self.oversampling, &self.window[..filled], self.current());
+            }
             self.window.copy_within(chunk.len()..filled, 0);
         }
     }

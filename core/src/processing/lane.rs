@@ -1,11 +1,9 @@
-//! One output: convert, gain, limit, encode, decode again, measure, correct.
+//! One output: convert, gain, limit, encode, verify, correct.
 
-use std::io::{BufReader, Read, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::analyse::measure_all;
 use super::control::Stage;
 use super::job::{Job, JobOutput};
 use super::pipe::{BLOCK_FRAMES, BlockReceiver, in_blocks, two_stages};
@@ -15,12 +13,13 @@ use super::recipe::{CheckSpec, LevelTarget, Quantity, Recipe, Verify};
 use super::report::{CheckResult, OutputReport};
 use super::solve::{Solution, Solver, level_of, wanted};
 use super::spool::Spool;
+use super::verify::Verified;
 use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
 use crate::filters::{FileChain, FilterSpec};
-use crate::formats::encode::{BitRate, Encoded, Encoder};
+use crate::formats::encode::{BitRate, Encoded, Encoder, Sink};
 use crate::formats::tags::{Loss, Metadata};
-use crate::formats::{CodecSet, FormatSettings, ReadOptions, Source};
+use crate::formats::{CodecSet, FormatSettings};
 use crate::meter::Loudness;
 use crate::services::seams::FileSystem;
 
@@ -39,7 +38,10 @@ const MAX_ATTEMPTS: u32 = 5;
 const METER_GUARD_DB: f64 = 0.05;
 
 /// Takes blocks one after the other.
-type EachBlock<'a> = &'a mut dyn FnMut(&Buffer) -> Result<()>;
+pub(super) type EachBlock<'a> = &'a mut dyn FnMut(&Buffer) -> Result<()>;
+
+/// Gives all blocks of an output.
+pub(super) type Feed<'a> = &'a mut (dyn FnMut(EachBlock<'_>) -> Result<()> + Send);
 
 /// What a lane needs from the job around it.
 pub(crate) struct LaneContext<'a> {
@@ -66,11 +68,12 @@ pub(crate) struct Finished {
 
 /// One output on its way.
 pub(crate) struct Lane<'a> {
-    context: &'a LaneContext<'a>,
-    output: &'a JobOutput,
-    path: PathBuf,
-    pending: PendingFile,
-    times: (f64, f64, f64),
+    pub(super) context: &'a LaneContext<'a>,
+    pub(super) output: &'a JobOutput,
+    pub(super) path: PathBuf,
+    pub(super) pending: PendingFile,
+    /// Wall time of solving, encoding and verifying, in seconds.
+    pub(super) times: (f64, f64, f64),
 }
 
 impl<'a> Lane<'a> {
@@ -98,11 +101,11 @@ impl<'a> Lane<'a> {
             attempts += 1;
             let solution =
                 self.timed_solve(|| solver.solve(&before, target, wanted(target) - shift_db, ceiling - headroom_db))?;
-            let encoded = self.encode(&solution.filters(self.output), &mut |each| spool.replay(each))?;
-            if self.context.recipe.verify == Verify::None {
+            let filters = solution.filters(self.output);
+            let (encoded, verified) = self.encode_and_verify(&filters, &mut |each| spool.replay(each))?;
+            let Some((after, verified)) = verified.and_then(|v| Some((v.loudness?, v))) else {
                 return self.finish(encoded, Some(target), &solution, attempts, None, None);
-            }
-            let after = self.measure()?;
+            };
             let deviation = level_of(target, &after) - wanted(target);
             let over = after.true_peak_dbtp - (ceiling - METER_GUARD_DB / 2.0);
             let level_ok = deviation.abs() <= TOLERANCE_DB || solution.reason.is_some();
@@ -110,7 +113,7 @@ impl<'a> Lane<'a> {
             tracing::debug!(path = %self.path.display(), attempts, deviation, over, retry, "verified");
             if !retry {
                 let reason = unmet_reason(target, &after, deviation, solution.reason.as_deref());
-                return self.finish(encoded, Some(target), &solution, attempts, Some(after), reason);
+                return self.finish(encoded, Some(target), &solution, attempts, Some(verified), reason);
             }
             if over > 0.0 {
                 // A little more than was missing: the overshoot moves with the ceiling.
@@ -126,44 +129,44 @@ impl<'a> Lane<'a> {
     /// Direct route: blocks come from the first pass while it runs.
     pub fn run_direct(mut self, blocks: BlockReceiver<f32>) -> Result<Finished> {
         let back = self.output.back.clone();
-        let encoded = self.encode(&back, &mut {
+        let (encoded, verified) = self.encode_and_verify(&back, &mut {
             let mut blocks = Some(blocks);
             move |each| match blocks.take() {
                 Some(blocks) => blocks.drain(&mut |block| each(block)),
                 None => Err(Error::internal("blocks are there once")),
             }
         })?;
-        let after = match self.context.recipe.verify {
-            Verify::Full => Some(self.measure()?),
-            Verify::None => None,
-        };
         let solution = Solution { gain_db: 0.0, ceiling_dbtp: None, level: 0.0, reason: None };
-        self.finish(encoded, None, &solution, 1, after, None)
+        self.finish(encoded, None, &solution, 1, verified, None)
     }
 
     /// An encoder into the pending file. For the copy route, which writes integers.
     pub fn encoder(&self) -> Result<Box<dyn Encoder>> {
-        let file = self.pending.handle()?;
+        self.encoder_into(Box::new(self.pending.handle()?))
+    }
+
+    fn encoder_into(&self, sink: Box<dyn Sink>) -> Result<Box<dyn Encoder>> {
         let frames = self.context.frames_hint.map(|f| scale(f, self.context.job.working, self.output.negotiated.spec));
         // Not buffered here: every encoder buffers what it writes.
         let pool = Some(Arc::clone(self.context.pool));
-        self.context.codecs.encoder(&self.output.negotiated, Box::new(file), self.context.metadata, frames, pool)
+        self.context.codecs.encoder(&self.output.negotiated, sink, self.context.metadata, frames, pool)
     }
 
     /// Ends the copy route.
-    pub fn finish_copy(self, encoded: Encoded, after: Option<Loudness>, bit_exact: Option<bool>) -> Result<Finished> {
+    pub fn finish_copy(
+        self,
+        encoded: Encoded,
+        loudness: Option<Loudness>,
+        bit_exact: Option<bool>,
+    ) -> Result<Finished> {
         let solution = Solution { gain_db: 0.0, ceiling_dbtp: None, level: 0.0, reason: None };
-        let mut finished = self.finish(encoded, None, &solution, 1, after, None)?;
+        let verified = match self.context.recipe.verify {
+            Verify::Full => Some(Verified { loudness, blake3: self.hash()? }),
+            Verify::None => None,
+        };
+        let mut finished = self.finish(encoded, None, &solution, 1, verified, None)?;
         finished.report.bit_exact = bit_exact;
         Ok(finished)
-    }
-
-    /// Opens what was written.
-    pub fn reopen(&self) -> Result<Box<dyn crate::formats::Decoder>> {
-        let mut file = self.pending.handle()?;
-        file.rewind().map_err(|e| Error::io("read", Some(&self.path), e))?;
-        let reader = BufReader::with_capacity(1 << 16, file);
-        self.context.codecs.open(Source::Seekable(Box::new(reader)), &ReadOptions::default())
     }
 
     fn timed_solve<T>(&mut self, work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -173,12 +176,8 @@ impl<'a> Lane<'a> {
         result
     }
 
-    /// Runs `feed` through `filters` into the encoder: filters on one thread, encoder on another.
-    fn encode(
-        &mut self,
-        filters: &[FilterSpec],
-        feed: &mut (dyn FnMut(EachBlock<'_>) -> Result<()> + Send),
-    ) -> Result<Encoded> {
+    /// Runs `feed` through `filters` into an encoder that writes to `sink`: filters on one thread, encoder on another.
+    pub(super) fn encode(&mut self, sink: Box<dyn Sink>, filters: &[FilterSpec], feed: Feed<'_>) -> Result<Encoded> {
         let start = Instant::now();
         let (working, tracker) = (self.context.job.working, self.context.tracker);
         let mut chain = FileChain::new(filters)?;
@@ -189,7 +188,7 @@ impl<'a> Lane<'a> {
                 self.output.negotiated.spec
             )));
         }
-        let mut encoder = self.encoder()?;
+        let mut encoder = self.encoder_into(sink)?;
         if filters.is_empty() {
             // Nothing to do beside encoding: a thread more would only cost copies.
             feed(&mut |block| {
@@ -226,23 +225,16 @@ impl<'a> Lane<'a> {
         Ok(encoded)
     }
 
-    fn measure(&mut self) -> Result<Loudness> {
-        let start = Instant::now();
-        let mut decoder = self.reopen()?;
-        let (after, _) = measure_all(&mut *decoder, Stage::Verify, self.context.tracker)?;
-        self.times.2 += start.elapsed().as_secs_f64();
-        Ok(after)
-    }
-
     fn finish(
         self,
         encoded: Encoded,
         target: Option<&LevelTarget>,
         solution: &Solution,
         attempts: u32,
-        after: Option<Loudness>,
+        verified: Option<Verified>,
         reason: Option<String>,
     ) -> Result<Finished> {
+        let (after, blake3) = verified.map_or((None, None), |v| (v.loudness, Some(v.blake3)));
         let checks = match &after {
             Some(after) => self.context.recipe.checks.iter().map(|c| check(c, after)).collect(),
             None => Vec::new(),
@@ -251,10 +243,7 @@ impl<'a> Lane<'a> {
         let report = OutputReport {
             path: self.path.clone(),
             encoder: self.output.negotiated.clone(),
-            blake3: match self.context.recipe.verify {
-                Verify::Full => Some(self.hash()?),
-                Verify::None => None,
-            },
+            blake3,
             bit_exact: None,
             target: target.copied(),
             gain_db: solution.gain_db,
@@ -269,21 +258,6 @@ impl<'a> Lane<'a> {
         };
         let (solve_s, encode_s, verify_s) = self.times;
         Ok(Finished { pending: self.pending, report, solve_s, encode_s, verify_s })
-    }
-
-    fn hash(&self) -> Result<String> {
-        let io = |e| Error::io("read", Some(&self.path), e);
-        let mut file = self.pending.handle()?;
-        file.rewind().map_err(io)?;
-        let mut hasher = blake3::Hasher::new();
-        let mut bytes = vec![0; 1 << 16];
-        loop {
-            let n = file.read(&mut bytes).map_err(io)?;
-            if n == 0 {
-                return Ok(hasher.finalize().to_hex().to_string());
-            }
-            hasher.update(&bytes[..n]);
-        }
     }
 }
 

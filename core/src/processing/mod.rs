@@ -4,12 +4,14 @@
 //! decode -> filters -> meter -> spool -> gain, limiter -> encode 1..n -> verify -> publish
 //! ```
 //!
-//! `job` decides, `analyse` is the first pass, `solve` finds the gain, `lane` makes one output, `run` ties them together.
+//! `job` decides, `analyse` is the first pass, `solve` finds the gain, `lane` makes one output, `verify` proves
+//! it, `run` ties them together.
 
 mod analyse;
 mod assets;
 mod control;
 mod cost;
+mod follow;
 mod job;
 mod lane;
 mod pipe;
@@ -22,6 +24,7 @@ mod run;
 mod solve;
 mod spool;
 mod stream;
+mod verify;
 
 pub(crate) use assets::FileAssets;
 pub use control::{CancelToken, Control, Progress, ProgressFn, Stage};

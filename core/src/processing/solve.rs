@@ -6,6 +6,7 @@ use super::progress::Tracker;
 use super::recipe::LevelTarget;
 use super::spool::Spool;
 use crate::audio::{Buffer, Spec};
+use crate::dsp::kernels::KState;
 use crate::error::Result;
 use crate::filters::gain::GainParams;
 use crate::filters::limiter::{LimiterParams, LimiterTrial};
@@ -152,6 +153,7 @@ impl Solver<'_> {
         // No true peak: the limiter keeps it, and verify measures it.
         let options = MeterOptions { true_peak: false, range: false, ..MeterOptions::default() };
         let mut meters = [LoudnessMeter::new(spec, options)?, LoudnessMeter::new(spec, options)?];
+        let mut pair = KState::default();
         let mut trial = LimiterTrial::new(limiter, gains_db, spec);
         let latency_frames = trial.latency_frames();
         let mut to_drop = latency_frames;
@@ -163,7 +165,7 @@ impl Solver<'_> {
                 to_drop -= drop;
                 let [a, b] = &mut meters;
                 if spec.channels() == 1 {
-                    LoudnessMeter::push_two([a, b], [&first.channel(0)[drop..], &second.channel(0)[drop..]]);
+                    LoudnessMeter::push_two([a, b], &mut pair, [&first.channel(0)[drop..], &second.channel(0)[drop..]]);
                 } else {
                     first.drop_front(drop);
                     second.drop_front(drop);
@@ -186,7 +188,7 @@ impl Solver<'_> {
         push(&silence)?;
         let [a, b] = &mut meters;
         if spec.channels() == 1 {
-            LoudnessMeter::end_two([a, b]);
+            LoudnessMeter::end_two([a, b], &pair);
         }
         Ok([a.summary(), b.summary()])
     }

@@ -44,21 +44,49 @@ fn dot_impl<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn peak_impl<S: Simd>(simd: S, x: &[f32]) -> f32 {
-    let chunks = x.chunks_exact(LANES);
-    let tail = padded(chunks.remainder());
-    let mut peak = larger(f32x16::splat(simd, 0.0), f32x16::simd_from(simd, tail).abs());
-    for chunk in chunks {
-        peak = larger(peak, f32x16::from_slice(simd, chunk).abs());
+fn peak_impl<S: Simd>(_: S, x: &[f32]) -> f32 {
+    // Plain loops, which become the processor's maximum. Two rows of lanes: one would wait for itself.
+    let mut lanes = [[0.0f32; LANES]; 2];
+    let (pairs, rest) = x.as_chunks::<{ 2 * LANES }>();
+    for pair in pairs {
+        for i in 0..LANES {
+            lanes[0][i] = larger(lanes[0][i], pair[i].abs());
+            lanes[1][i] = larger(lanes[1][i], pair[LANES + i].abs());
+        }
     }
-    let lanes: [f32; LANES] = peak.into();
-    lanes.iter().fold(0.0, |peak, v| if *v > peak { *v } else { peak })
+    // The last lanes once more where they overlap what was seen: a maximum does not mind.
+    match x.last_chunk::<{ 2 * LANES }>() {
+        Some(last) if !rest.is_empty() => {
+            for i in 0..LANES {
+                lanes[0][i] = larger(lanes[0][i], last[i].abs());
+                lanes[1][i] = larger(lanes[1][i], last[LANES + i].abs());
+            }
+        }
+        Some(_) => {}
+        None => {
+            for (lane, v) in lanes.as_flattened_mut().iter_mut().zip(rest) {
+                *lane = larger(*lane, v.abs());
+            }
+        }
+    }
+    let [mut lanes, others] = lanes;
+    for i in 0..LANES {
+        lanes[i] = larger(lanes[i], others[i]);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = larger(lanes[i], lanes[i + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
 }
 
-/// A comparison, because `max` treats NaN differently from one CPU to the next.
+/// A comparison, because `max` treats NaN differently from one CPU to the next: NaN is never larger.
 #[inline(always)]
-fn larger<S: Simd>(old: f32x16<S>, new: f32x16<S>) -> f32x16<S> {
-    new.simd_gt(old).select(new, old)
+fn larger(old: f32, new: f32) -> f32 {
+    if new > old { new } else { old }
 }
 
 #[inline(always)]

@@ -2,6 +2,7 @@
 
 use fearless_simd::{Level, Simd, dispatch, f64x2, prelude::*};
 
+use super::k_weight_one::KOne;
 use super::level;
 use crate::dsp::biquad::Coefficients;
 
@@ -19,6 +20,18 @@ impl KCoefficients {
         let section = |c: &Coefficients| [c.b0, c.b1 - c.a1 * c.b0, c.b2 - c.a2 * c.b0, c.a1, c.a2];
         Self { sections: [section(shelf), section(highpass)] }
     }
+
+    /// One sample of one channel: the definition. `s` holds `s1`, `s2` of the shelf and of the high-pass.
+    pub(super) fn step(&self, s: &mut [f64; 4], x: f64) -> f64 {
+        let mut y = x;
+        for (section, s) in self.sections.iter().zip(s.as_chunks_mut::<2>().0) {
+            let [b0, c1, c2, a1, a2] = *section;
+            let x = y;
+            y = b0 * x + s[0];
+            *s = [(c1 * x + s[1]) - a1 * s[0], c2 * x - a2 * s[0]];
+        }
+        y
+    }
 }
 
 /// State and sums of two channels.
@@ -33,10 +46,9 @@ pub struct KState {
 }
 
 impl KState {
-    /// The state with its two channels exchanged.
-    pub fn swapped(&self) -> Self {
-        let swap = |[a, b]: [f64; 2]| [b, a];
-        Self { filter: self.filter.map(swap), weighted: swap(self.weighted), plain: swap(self.plain) }
+    /// One of the two channels by itself.
+    pub fn one(&self, channel: usize) -> KOne {
+        KOne::from_parts(self.filter.map(|s| s[channel]), self.weighted[channel], self.plain[channel])
     }
 
     /// Returns and clears the sums `(weighted, plain)` of both channels. Also ends what would never decay: states

@@ -15,6 +15,7 @@ mod fine_peak;
 mod half_band;
 mod interpolate;
 mod k_weight;
+mod k_weight_one;
 mod polyphase;
 pub mod scalar;
 
@@ -25,6 +26,7 @@ pub use half_band::fir_symmetric;
 pub(crate) use interpolate::bessel_i0;
 pub use interpolate::{INTERPOLATOR_TAPS, Interpolator};
 pub use k_weight::{KCoefficients, KState, k_weight};
+pub use k_weight_one::{KBlock, KOne};
 pub use polyphase::{PhaseBlock, interpolate_rows};
 
 use std::sync::OnceLock;

@@ -19,7 +19,7 @@ mod pcm;
 mod pieces;
 mod settings;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(feature = "vorbis")]
 mod vorbis;
 mod w64;

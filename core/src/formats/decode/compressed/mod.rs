@@ -55,13 +55,24 @@ pub(crate) fn open(media: Box<dyn MediaSource>, bytes: u64, options: &ReadOption
     Ok(Box::new(StreamDecoder::new(reader, options)?))
 }
 
+/// Opens an Ogg stream that is read once and in order, and whose length is not known yet: one that is still being written.
+/// Gives the same frames as [`open`] gives of the finished file, but tells no duration.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_growing_ogg(media: Box<dyn MediaSource>, options: &ReadOptions) -> Result<Box<dyn Decoder>> {
+    // The length becomes right where the bytes end.
+    let reader = open_ogg(Bytes::new(media, u64::MAX / 2), options, false)?;
+    Ok(Box::new(StreamDecoder::new(reader, options)?))
+}
+
 fn open_reader(mut bytes: Bytes, options: &ReadOptions) -> Result<CompressedReader> {
     let head = bytes.window(0, 64)?.to_vec();
     if mp4::looks_like_mp4(&head) {
         return open_mp4(bytes, options);
     }
     if head.starts_with(b"OggS") {
-        return open_ogg(bytes, options);
+        return open_ogg(bytes, options, true);
     }
     if head.starts_with(&[0x1A, 0x45, 0xDF, 0xA3]) {
         return open_mkv(bytes, options);
@@ -336,12 +347,13 @@ fn open_mp4(mut bytes: Bytes, options: &ReadOptions) -> Result<CompressedReader>
     Ok(CompressedReader::new(bytes, Box::new(framer), codec, info).with_stated_frames(Some(total)))
 }
 
-fn open_ogg(mut bytes: Bytes, options: &ReadOptions) -> Result<CompressedReader> {
+/// `whole` when the end is there to be looked at.
+fn open_ogg(mut bytes: Bytes, options: &ReadOptions, whole: bool) -> Result<CompressedReader> {
     let mut framer = ogg::OggFramer::open(&mut bytes, options.track)?;
     let codec = make_codec(&mut bytes, &mut framer)?;
     let mut info = basic_info(Container::Ogg, &*codec);
     info.delay_frames = framer.pre_skip();
-    if let Some(frames) = framer.total_frames(&mut bytes)? {
+    if whole && let Some(frames) = framer.total_frames(&mut bytes)? {
         info.duration = Some(Duration { frames, exact: true });
         info.bit_rate_kbps = kbps(bytes.len(), frames, info.spec.rate_hz);
     }

@@ -53,6 +53,10 @@ pub(super) fn find_page(bytes: &mut Bytes, mut pos: u64, limit: u64) -> Result<O
             return Ok(Some((pos, h)));
         }
         let w = bytes.window(pos + 1, 32 << 10)?;
+        if w.is_empty() {
+            // The input ends before its length said, as one that is still being written does.
+            return Ok(None);
+        }
         let step = w.windows(4).position(|p| p == b"OggS").unwrap_or(w.len().saturating_sub(3).max(1));
         pos += 1 + step as u64;
     }
