@@ -10,11 +10,12 @@
 //! Gains are exactly 1 where nothing exceeds the ceiling: the limiter is then a bit-exact delay.
 
 mod detector;
+mod guard;
 mod shape;
 mod trial;
 
 use self::detector::Detector;
-use self::shape::{GainShape, attenuation};
+use self::shape::{GainShape, attenuations};
 pub(crate) use self::trial::LimiterTrial;
 use super::delay::Delay;
 use super::params::{FilterParams, filter_params};
@@ -79,13 +80,8 @@ impl Stage {
             let count = STRIP.min(block.frames() - at);
             let mut peaks = [0.0f32; STRIP];
             let mut needed = [0u32; STRIP];
-            let mut any = false;
-            if self.detector.strip(block, at, count, ceiling, &mut peaks) {
-                for (needed, peak) in needed.iter_mut().zip(&peaks[..count]) {
-                    *needed = attenuation(*peak, ceiling);
-                    any |= *needed > 0;
-                }
-            }
+            let any = self.detector.strip(block, at, count, ceiling, &mut peaks)
+                && attenuations(&peaks[..count], ceiling, &mut needed);
             for (samples, delay) in block.channels_mut().zip(&mut self.delays) {
                 delay.process(&mut samples[at..at + count]);
             }
