@@ -72,6 +72,7 @@ impl Frames for Channels<'_> {
 
     #[inline(always)]
     fn store<S: Simd>(&mut self, index: usize, frame: f64x2<S>) {
+        let frame: [f64; 2] = frame.into();
         self.left[index] = frame[0] as f32;
         self.right[index] = frame[1] as f32;
     }
@@ -140,8 +141,9 @@ fn run<S: Simd, F: Frames, const N: usize>(
         io.store(n, x);
     }
     for i in 0..N {
-        first[i] = State { s1: s1[i][0], s2: s2[i][0] };
-        second[i] = State { s1: s1[i][1], s2: s2[i][1] };
+        let (a, b): ([f64; 2], [f64; 2]) = (s1[i].into(), s2[i].into());
+        first[i] = State { s1: a[0], s2: b[0] };
+        second[i] = State { s1: a[1], s2: b[1] };
     }
 }
 

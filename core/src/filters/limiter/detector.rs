@@ -68,7 +68,7 @@ impl Detector {
             }
             let mut guards = [0.0f32; STRIP];
             if let Some(guard) = self.guards.get_mut(channel) {
-                guard.run(&history[..self.taps + count], &mut guards[..count]);
+                guard.run(&history[..self.taps + count], ceiling, &mut guards[..count]);
             }
             found |= self.look(channel, count, ceiling, &guards, peaks, found);
             let history = &mut self.history[channel];

@@ -7,7 +7,10 @@ const STRIDE: u64 = 64;
 /// Looks that are remembered: 1024 frames.
 const LOOKS: usize = 16;
 /// Allowance for the level (RMS) found.
-const ALLOWANCE: f32 = 3.0;
+const ALLOWANCE: f32 = 3.5;
+/// Largest allowance, as a share of the ceiling (0.9 dB). White noise needs 0.07; a steady tone has more in this band, but
+/// shows its peaks in time.
+const LARGEST: f32 = 0.1;
 /// Share of full scale below which there is no allowance: 0.01 dB of a full-scale peak.
 const FLOOR: f32 = 0.001;
 
@@ -37,7 +40,7 @@ impl NyquistGuard {
     }
 
     /// Allowances of the frames at the end of `history`, which holds [`FINE_TAPS`] samples more. Real-time safe.
-    pub fn run(&mut self, history: &[f32], allowances: &mut [f32]) {
+    pub fn run(&mut self, history: &[f32], ceiling: f32, allowances: &mut [f32]) {
         let mut done = 0;
         while done < allowances.len() {
             let to_look = STRIDE - self.position % STRIDE;
@@ -50,7 +53,8 @@ impl NyquistGuard {
                 self.powers[self.at] = value * value;
                 self.at = (self.at + 1) % LOOKS;
                 let power: f32 = self.powers.iter().sum();
-                self.allowance = (ALLOWANCE * (power / LOOKS as f32).sqrt() - FLOOR).max(0.0);
+                let wanted = ALLOWANCE * (power / LOOKS as f32).sqrt() - FLOOR;
+                self.allowance = wanted.clamp(0.0, LARGEST * ceiling);
                 allowances[known] = self.allowance;
             }
             self.position += (end - done) as u64;
