@@ -5,7 +5,12 @@
 //! what its short interpolator reads too low near that frequency, and what the changing gain itself adds there (a product
 //! of two band-limited signals is wider than either). The second stage looks at the first one's *output*, at 16 points per
 //! sample with a long and a short interpolator where it comes near the ceiling, and takes off the rest: its own gain moves
-//! so little that what this adds is nothing.
+//! so little that what this adds is nothing. Where there is sound within 1/128 of the rate of the Nyquist frequency, whose
+//! peaks only an endless interpolator would draw, it keeps away from the ceiling by what that band may add.
+//!
+//! What remains: white noise 12 dB too loud, drawn by an ideal interpolator (the whole file in one Fourier transform), stays
+//! within 0.05 dB of the ceiling. A steady tone above 0.49 of the rate (21.6 kHz at 44.1 kHz) is lowered by up to 0.9 dB
+//! more than it needs.
 //!
 //! Gains are exactly 1 where nothing exceeds the ceiling: the limiter is then a bit-exact delay.
 
@@ -326,6 +331,33 @@ mod tests {
             }
             println!("{params:?}: worst {worst_db:+.3} dB");
             assert!(over.is_empty(), "{over:#?}");
+        }
+    }
+
+    #[test]
+    fn white_noise_stays_under_the_ceiling_even_for_an_ideal_interpolator() {
+        for seed in 1..4 {
+            // White up to the Nyquist frequency, 12 dB over full scale.
+            let x: Vec<f32> = noise(1 << 16, seed).iter().map(|v| v * 4.0).collect();
+            let (y, _) = limit(&LimiterParams::default(), &[x]);
+            // 16 points per sample by a spectrum with zeros behind: no transition band at all.
+            let mut planner = realfft::RealFftPlanner::<f64>::new();
+            let size = y[0].len().next_power_of_two();
+            let mut line: Vec<f64> = y[0].iter().map(|v| f64::from(*v)).collect();
+            line.resize(size, 0.0);
+            let forward = planner.plan_fft_forward(size);
+            let mut spectrum = forward.make_output_vec();
+            forward.process(&mut line, &mut spectrum).unwrap();
+            spectrum[size / 2] *= 0.5; // shared by both sides
+            spectrum.resize(16 * size / 2 + 1, Default::default());
+            let backward = planner.plan_fft_inverse(16 * size);
+            let mut fine = backward.make_output_vec();
+            backward.process(&mut spectrum, &mut fine).unwrap();
+            let top = fine.iter().fold(0.0f64, |top, v| top.max(v.abs())) / size as f64;
+            let over_db = 20.0 * top.log10() + 1.0;
+            println!("white noise {seed}: {over_db:+.3} dB");
+            // 0.05 dB is what the limiter promises; without its allowance for this band it was 0.6.
+            assert!(over_db <= 0.05, "{seed}: {over_db}");
         }
     }
 

@@ -67,10 +67,11 @@ impl Detector {
                 *x = if x.is_nan() { 0.0 } else { x.clamp(-1e9, 1e9) };
             }
             let mut guards = [0.0f32; STRIP];
+            let mut largest = 0.0;
             if let Some(guard) = self.guards.get_mut(channel) {
-                guard.run(&history[..self.taps + count], ceiling, &mut guards[..count]);
+                largest = guard.run(&history[..self.taps + count], ceiling, &mut guards[..count]);
             }
-            found |= self.look(channel, count, ceiling, &guards, peaks, found);
+            found |= self.look(channel, count, ceiling, (&guards, largest), peaks, found);
             let history = &mut self.history[channel];
             history.copy_within(count..count + self.taps, 0);
         }
@@ -83,7 +84,7 @@ impl Detector {
         channel: usize,
         count: usize,
         ceiling: f32,
-        guards: &[f32; STRIP],
+        (guards, largest_guard): (&[f32; STRIP], f32),
         peaks: &mut [f32; STRIP],
         mut found: bool,
     ) -> bool {
@@ -100,9 +101,8 @@ impl Detector {
             let top = tops[group..group + 3].iter().fold(0.0, larger);
             // The group's own samples: all of the middle block, and the first of the next.
             let here = larger(tops[group + 1], &history[before + start + 2 * GROUP].abs());
-            let guard = guards[start..start + GROUP].iter().fold(0.0, larger);
             // No place of the group is looked at more closely, or is above the ceiling, unless this is.
-            if here + (self.coarse.bend_bound() + loss) * bend + ROUNDING * top + guard <= ceiling {
+            if here + (self.coarse.bend_bound() + loss) * bend + ROUNDING * top + largest_guard <= ceiling {
                 continue;
             }
             if !found {

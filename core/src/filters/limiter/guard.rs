@@ -39,9 +39,10 @@ impl NyquistGuard {
         Self { weights: weights.collect(), powers: [0.0; LOOKS], at: 0, position: 0, allowance: 0.0 }
     }
 
-    /// Allowances of the frames at the end of `history`, which holds [`FINE_TAPS`] samples more. Real-time safe.
-    pub fn run(&mut self, history: &[f32], ceiling: f32, allowances: &mut [f32]) {
-        let mut done = 0;
+    /// Allowances of the frames at the end of `history`, which holds [`FINE_TAPS`] samples more. Returns the largest.
+    /// Real-time safe.
+    pub fn run(&mut self, history: &[f32], ceiling: f32, allowances: &mut [f32]) -> f32 {
+        let (mut done, mut largest) = (0, self.allowance);
         while done < allowances.len() {
             let to_look = STRIDE - self.position % STRIDE;
             let end = allowances.len().min(done + to_look as usize);
@@ -56,10 +57,12 @@ impl NyquistGuard {
                 let wanted = ALLOWANCE * (power / LOOKS as f32).sqrt() - FLOOR;
                 self.allowance = wanted.clamp(0.0, LARGEST * ceiling);
                 allowances[known] = self.allowance;
+                largest = largest.max(self.allowance);
             }
             self.position += (end - done) as u64;
             done = end;
         }
+        largest
     }
 
     /// Back to rest.

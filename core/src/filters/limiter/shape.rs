@@ -4,6 +4,7 @@
 //! averages are exact, any split into strips gives the same bits, and where nothing is needed the gain is exactly 1.
 
 use super::STRIP;
+use crate::dsp::kernels;
 
 /// Attenuation 1, that is silence.
 const ONE: u64 = 1 << 30;
@@ -13,19 +14,21 @@ const HOLD: usize = 6;
 /// Under 2^-16 (0.0001 dB) the recovery is complete.
 const RECOVERED: u64 = ONE >> 16;
 
-/// Attenuations that bring `peaks` to `ceiling`, 0 for those that are below it. Returns whether there are any.
+/// Attenuations that bring `peaks` to `ceiling`, 0 for those that are below it. Returns false, and leaves them alone, when
+/// there are none.
 pub(super) fn attenuations(peaks: &[f32], ceiling: f32, needed: &mut [u32]) -> bool {
+    if kernels::peak(peaks) <= ceiling {
+        return false;
+    }
     // Added to less than 2^51 this leaves the nearest integer in the low bits: a conversion that vectorises everywhere.
     const TO_INTEGER: f64 = (1u64 << 52) as f64;
-    let mut any = 0;
     for (needed, peak) in needed.iter_mut().zip(peaks) {
         let share = (1.0 - f64::from(ceiling) / f64::from(*peak)) * ONE as f64;
         // Rounded up, and at most 2^30 as the ceiling is above 0.
         let units = (share + TO_INTEGER).to_bits() as u32 + 1;
         *needed = if *peak > ceiling { units } else { 0 };
-        any |= *needed;
     }
-    any > 0
+    true
 }
 
 /// Largest of the last `window` values.
@@ -62,12 +65,14 @@ impl SlidingMax {
         while !values.is_empty() {
             let (now, later) = values.split_at_mut(values.len().min(self.window - self.at));
             let line = &mut self.line[self.at..=self.at + now.len()];
+            let mut top = self.top;
             for (i, value) in now.iter_mut().enumerate() {
                 line[i] = *value;
                 any |= *value;
-                self.top = self.top.max(*value);
-                *value = self.top.max(line[i + 1]);
+                top = top.max(*value);
+                *value = top.max(line[i + 1]);
             }
+            self.top = top;
             self.at += now.len();
             if self.at == self.window {
                 let mut top = 0;
@@ -106,17 +111,8 @@ impl BoxSum {
         Self { line: vec![0; length + STRIP], length, sum: 0 }
     }
 
-    /// Replaces each value by the sum that ends with it. At most [`STRIP`] values.
-    fn run(&mut self, values: &mut [u64]) {
-        let count = values.len();
-        self.line[self.length..self.length + count].copy_from_slice(values);
-        let mut sum = self.sum;
-        for (value, old) in values.iter_mut().zip(&self.line) {
-            // The difference first: one addition to wait for. It may wrap, the sum does not.
-            sum = sum.wrapping_add(value.wrapping_sub(*old));
-            *value = sum;
-        }
-        self.sum = sum;
+    /// Keeps the last `length` values of the strip that was written behind them.
+    fn keep(&mut self, count: usize) {
         self.line.copy_within(count..count + self.length, 0);
     }
 
@@ -190,10 +186,10 @@ impl GainShape {
         if needed.is_some() || !self.sliding.is_clear() {
             self.sliding.run(held);
         }
-        let mut strip = [0u64; STRIP];
-        let strip = &mut strip[..count];
+        let (first, second) = (&mut self.first, &mut self.second);
+        let new = &mut first.line[first.length..first.length + count];
         let (mut recovering, mut any) = (self.recovering, 0);
-        for (value, held) in strip.iter_mut().zip(held) {
+        for (value, held) in new.iter_mut().zip(held.iter()) {
             let held = u64::from(*held);
             recovering = held.max((recovering * self.release) >> 30);
             // What is complete counts as 0, here and for what follows: less than that never grows back.
@@ -202,12 +198,25 @@ impl GainShape {
         }
         self.recovering = if recovering < RECOVERED { 0 } else { recovering };
         self.idle_in = if any > 0 { self.span } else { self.idle_in.saturating_sub(count) };
-        self.first.run(strip);
-        self.second.run(strip);
-        for (gain, sum) in gains.iter_mut().zip(strip.iter()) {
-            // Below 2^53: exact, and signed integers convert faster.
-            *gain = (1.0 - *sum as i64 as f64 * self.scale) as f32;
+        // Each sum goes on with the newest value less the oldest: the difference first, so that there is one addition to
+        // wait for. It may wrap, the sum does not.
+        let mut sum = first.sum;
+        let new = first.line[first.length..].iter().zip(&first.line);
+        for (to, (new, old)) in second.line[second.length..][..count].iter_mut().zip(new) {
+            sum = sum.wrapping_add(new.wrapping_sub(*old));
+            *to = sum;
         }
+        first.sum = sum;
+        let mut sum = second.sum;
+        let new = second.line[second.length..].iter().zip(&second.line);
+        for (gain, (new, old)) in gains.iter_mut().zip(new) {
+            sum = sum.wrapping_add(new.wrapping_sub(*old));
+            // Below 2^53: exact, and signed integers convert faster.
+            *gain = (1.0 - sum as i64 as f64 * self.scale) as f32;
+        }
+        second.sum = sum;
+        first.keep(count);
+        second.keep(count);
     }
 
     pub fn reset(&mut self) {
@@ -257,7 +266,7 @@ mod tests {
                     assert!(over <= 0.0 && over > -1.5 * f64::from(*peak) / ONE as f64, "{peak} {ceiling}: {over}");
                 }
             }
-            assert!(!attenuations(&[0.0, ceiling], ceiling, &mut needed) && needed[..2] == [0, 0]);
+            assert!(!attenuations(&[0.0, ceiling], ceiling, &mut needed));
         }
     }
 
