@@ -5,16 +5,22 @@
 //! what its short interpolator reads too low near that frequency, and what the changing gain itself adds there (a product
 //! of two band-limited signals is wider than either). The second stage looks at the first one's *output*, at 16 points per
 //! sample with a long and a short interpolator where it comes near the ceiling, and takes off the rest: its own gain moves
-//! so little that what this adds is nothing.
+//! so little that what this adds is nothing. Where there is sound within 1/128 of the rate of the Nyquist frequency, whose
+//! peaks only an endless interpolator would draw, it keeps away from the ceiling by what that band may add.
+//!
+//! What remains: white noise 12 dB too loud, drawn by an ideal interpolator (the whole file in one Fourier transform), stays
+//! within 0.05 dB of the ceiling. A steady tone above 0.49 of the rate (21.6 kHz at 44.1 kHz) is lowered by up to 0.9 dB
+//! more than it needs.
 //!
 //! Gains are exactly 1 where nothing exceeds the ceiling: the limiter is then a bit-exact delay.
 
 mod detector;
+mod guard;
 mod shape;
 mod trial;
 
 use self::detector::Detector;
-use self::shape::{GainShape, attenuation};
+use self::shape::{GainShape, attenuations};
 pub(crate) use self::trial::LimiterTrial;
 use super::delay::Delay;
 use super::params::{FilterParams, filter_params};
@@ -79,13 +85,8 @@ impl Stage {
             let count = STRIP.min(block.frames() - at);
             let mut peaks = [0.0f32; STRIP];
             let mut needed = [0u32; STRIP];
-            let mut any = false;
-            if self.detector.strip(block, at, count, ceiling, &mut peaks) {
-                for (needed, peak) in needed.iter_mut().zip(&peaks[..count]) {
-                    *needed = attenuation(*peak, ceiling);
-                    any |= *needed > 0;
-                }
-            }
+            let any = self.detector.strip(block, at, count, ceiling, &mut peaks)
+                && attenuations(&peaks[..count], ceiling, &mut needed);
             for (samples, delay) in block.channels_mut().zip(&mut self.delays) {
                 delay.process(&mut samples[at..at + count]);
             }
@@ -334,6 +335,33 @@ mod tests {
     }
 
     #[test]
+    fn white_noise_stays_under_the_ceiling_even_for_an_ideal_interpolator() {
+        for seed in 1..4 {
+            // White up to the Nyquist frequency, 12 dB over full scale.
+            let x: Vec<f32> = noise(1 << 16, seed).iter().map(|v| v * 4.0).collect();
+            let (y, _) = limit(&LimiterParams::default(), &[x]);
+            // 16 points per sample by a spectrum with zeros behind: no transition band at all.
+            let mut planner = realfft::RealFftPlanner::<f64>::new();
+            let size = y[0].len().next_power_of_two();
+            let mut line: Vec<f64> = y[0].iter().map(|v| f64::from(*v)).collect();
+            line.resize(size, 0.0);
+            let forward = planner.plan_fft_forward(size);
+            let mut spectrum = forward.make_output_vec();
+            forward.process(&mut line, &mut spectrum).unwrap();
+            spectrum[size / 2] *= 0.5; // shared by both sides
+            spectrum.resize(16 * size / 2 + 1, Default::default());
+            let backward = planner.plan_fft_inverse(16 * size);
+            let mut fine = backward.make_output_vec();
+            backward.process(&mut spectrum, &mut fine).unwrap();
+            let top = fine.iter().fold(0.0f64, |top, v| top.max(v.abs())) / size as f64;
+            let over_db = 20.0 * top.log10() + 1.0;
+            println!("white noise {seed}: {over_db:+.3} dB");
+            // 0.05 dB is what the limiter promises; without its allowance for this band it was 0.6.
+            assert!(over_db <= 0.05, "{seed}: {over_db}");
+        }
+    }
+
+    #[test]
     fn a_steady_tone_is_lowered_to_the_ceiling_and_not_further() {
         // Raised and lowered slowly, so that its ends are not peaks of their own.
         let x: Vec<f32> = (0..8_000)
@@ -343,6 +371,31 @@ mod tests {
         let top_db = 20.0 * true_peak(&y[0]).log10();
         // The gain is that of the highest of 16 points per sample; the tone's period holds 770 of them.
         assert!((top_db + 1.0).abs() < 0.02, "{top_db}");
+    }
+
+    #[test]
+    fn distortion_of_a_tone_that_is_limited() {
+        // 6 dB over the ceiling. Harmonics and noise against the tone, over whole periods after a second.
+        let thd_db = |hz: f64| {
+            let omega = 2.0 * std::f64::consts::PI * hz / f64::from(RATE_HZ);
+            let x: Vec<f32> = (0..96_000).map(|n| (1.778 * (omega * n as f64).sin()) as f32).collect();
+            let (y, _) = limit(&LimiterParams::default(), &[x]);
+            let y = &y[0][48_000..96_000];
+            let sum = |f: fn(f64) -> f64| -> f64 {
+                2.0 / 48_000.0 * y.iter().enumerate().map(|(n, v)| f64::from(*v) * f(omega * n as f64)).sum::<f64>()
+            };
+            let (re, im) = (sum(f64::cos), sum(f64::sin));
+            let all = y.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / 24_000.0;
+            let tone = re * re + im * im;
+            10.0 * ((all - tone).max(0.0) / tone).log10()
+        };
+        let (high_db, low_db) = (thd_db(1_000.0), thd_db(50.0));
+        println!("THD+N at 1 kHz {high_db:.1} dB, at 50 Hz {low_db:.1} dB");
+        // 2 ms hold more than half a period of 0.5 ms: the gain stands still, but for f32 rounding of the samples.
+        assert!(high_db < -100.0, "{high_db}");
+        // Half a period of 10 ms less the 2 ms held: the attenuation of 0.5 recovers by 1 - exp(-8 / 80), 0.05 of 0.5. As a
+        // modulation of 0.05 in depth, peak to mean, that puts half of it beside the tone: -32 dB.
+        assert!(low_db < -32.0, "{low_db}");
     }
 
     #[test]

@@ -125,4 +125,34 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn music_goes_down_under_speech_by_the_stated_db() {
+        // One second of talk on the third channel, in the middle of music on the first two.
+        let spec = Spec::new(48_000, ChannelLayout::from_count(3));
+        let tone = |hz: f32, n: usize| (2.0 * std::f32::consts::PI * hz * n as f32 / 48_000.0).sin();
+        let music: Vec<f32> = (0..192_000).map(|n| 0.5 * tone(440.0, n)).collect();
+        let talk: Vec<f32> =
+            (0..192_000).map(|n| if (48_000..96_000).contains(&n) { 0.3 * tone(200.0, n) } else { 0.0 }).collect();
+        let input = Buffer::from_channels(spec, &[music.clone(), music, talk.clone()]);
+        let (out, prepared) = run(
+            r#"{"type":"sidechain","key_channels":[3],"channels":[1,2],"filters":[{"type":"ducker","threshold_dbfs":-30,
+                "range_db":9,"attack_ms":20,"hold_ms":100,"release_ms":100}]}"#,
+            &input,
+        );
+        assert_eq!(prepared.latency_frames, 0);
+        assert_eq!(out.channel(2), talk.as_slice(), "the talk passes");
+        for channel in 0..2 {
+            let change_db = |from: usize| {
+                let energy = |b: &Buffer| b.channel(channel)[from..from + 12_000].iter().map(|x| x * x).sum::<f32>();
+                10.0 * (energy(&out) / energy(&input)).log10()
+            };
+            // Before; ten attack times into the talk; two seconds after hold and release of 100 ms. What exp(-10) leaves of
+            // 9 dB is 0.0004 dB; the sums are of 12000 values in f32.
+            for (from, want_db) in [(30_000, 0.0), (60_000, -9.0), (84_000, -9.0), (180_000, 0.0)] {
+                let got_db = change_db(from);
+                assert!((got_db - want_db).abs() < 0.01, "channel {channel}, frame {from}: {got_db} dB");
+            }
+        }
+    }
 }

@@ -10,6 +10,7 @@
 //! and be several times slower.
 
 mod basic;
+mod bends;
 mod cascade;
 mod fine_peak;
 mod half_band;
@@ -20,7 +21,8 @@ mod polyphase;
 pub mod scalar;
 
 pub use basic::{dot, peak, sum_of_squares};
-pub use cascade::{MAX_SECTIONS, cascade2};
+pub use bends::peaks_and_bends;
+pub use cascade::cascade2;
 pub use fine_peak::{FINE_TAPS, FinePeak};
 pub use half_band::fir_symmetric;
 pub(crate) use interpolate::bessel_i0;

@@ -4,6 +4,7 @@
 //! averages are exact, any split into strips gives the same bits, and where nothing is needed the gain is exactly 1.
 
 use super::STRIP;
+use crate::dsp::kernels;
 
 /// Attenuation 1, that is silence.
 const ONE: u64 = 1 << 30;
@@ -13,53 +14,85 @@ const HOLD: usize = 6;
 /// Under 2^-16 (0.0001 dB) the recovery is complete.
 const RECOVERED: u64 = ONE >> 16;
 
-/// Attenuation that brings `peak` to `ceiling`.
-pub(super) fn attenuation(peak: f32, ceiling: f32) -> u32 {
-    if peak > ceiling {
-        // Rounded up; below 2^30 as the ceiling is above 0.
-        ((1.0 - f64::from(ceiling) / f64::from(peak)) * ONE as f64).ceil() as u32
-    } else {
-        0
+/// Attenuations that bring `peaks` to `ceiling`, 0 for those that are below it. Returns false, and leaves them alone, when
+/// there are none.
+pub(super) fn attenuations(peaks: &[f32], ceiling: f32, needed: &mut [u32]) -> bool {
+    if kernels::peak(peaks) <= ceiling {
+        return false;
     }
+    // Added to less than 2^51 this leaves the nearest integer in the low bits: a conversion that vectorises everywhere.
+    const TO_INTEGER: f64 = (1u64 << 52) as f64;
+    for (needed, peak) in needed.iter_mut().zip(peaks) {
+        let share = (1.0 - f64::from(ceiling) / f64::from(*peak)) * ONE as f64;
+        // Rounded up, and at most 2^30 as the ceiling is above 0.
+        let units = (share + TO_INTEGER).to_bits() as u32 + 1;
+        *needed = if *peak > ceiling { units } else { 0 };
+    }
+    true
 }
 
-/// Largest of the last `window` values: a queue of the values that may still become the largest.
+/// Largest of the last `window` values.
+///
+/// After M. van Herk, "A fast algorithm for local minimum and maximum filters on rectangular and octagonal kernels" (1992):
+/// the maximum since the start of a block of `window` values, and that of the rest of the block before.
 #[derive(Debug, Default)]
 struct SlidingMax {
-    /// (frame, value), values falling, in a ring.
-    queue: Vec<(u64, u32)>,
-    head: usize,
-    length: usize,
-    window: u64,
-    frame: u64,
+    /// Values of this block, and behind them for each place of the last block the maximum from there to its end; then a 0.
+    line: Vec<u32>,
+    window: usize,
+    /// Place in the block.
+    at: usize,
+    /// Maximum since the start of the block.
+    top: u32,
+    /// Values until all that is remembered is 0.
+    clear_in: usize,
 }
 
 impl SlidingMax {
     fn new(window: usize) -> Self {
-        Self { queue: vec![(0, 0); window + 1], head: 0, length: 0, window: window as u64, frame: 0 }
+        Self { line: vec![0; window + 1], window, at: 0, top: 0, clear_in: 0 }
     }
 
-    fn push(&mut self, value: u32) -> u32 {
-        let size = self.queue.len();
-        let slot = |i: usize| if i >= size { i - size } else { i };
-        if self.length > 0 && self.queue[self.head].0 + self.window <= self.frame {
-            self.head = slot(self.head + 1);
-            self.length -= 1;
+    /// Nothing but zeros is remembered.
+    fn is_clear(&self) -> bool {
+        self.clear_in == 0
+    }
+
+    /// Replaces each value by the largest of it and the `window - 1` before.
+    fn run(&mut self, mut values: &mut [u32]) {
+        let count = values.len();
+        let mut any = 0;
+        while !values.is_empty() {
+            let (now, later) = values.split_at_mut(values.len().min(self.window - self.at));
+            let line = &mut self.line[self.at..=self.at + now.len()];
+            let mut top = self.top;
+            for (i, value) in now.iter_mut().enumerate() {
+                line[i] = *value;
+                any |= *value;
+                top = top.max(*value);
+                *value = top.max(line[i + 1]);
+            }
+            self.top = top;
+            self.at += now.len();
+            if self.at == self.window {
+                let mut top = 0;
+                for value in self.line.iter_mut().rev() {
+                    top = top.max(*value);
+                    *value = top;
+                }
+                (self.at, self.top) = (0, 0);
+            }
+            values = later;
         }
-        // Zeros are not kept: an empty queue says 0.
-        while self.length > 0 && self.queue[slot(self.head + self.length - 1)].1 <= value {
-            self.length -= 1;
+        self.clear_in = if any > 0 { self.window } else { self.clear_in.saturating_sub(count) };
+        if self.is_clear() {
+            self.reset();
         }
-        if value > 0 {
-            self.queue[slot(self.head + self.length)] = (self.frame, value);
-            self.length += 1;
-        }
-        self.frame += 1;
-        if self.length > 0 { self.queue[self.head].1 } else { 0 }
     }
 
     fn reset(&mut self) {
-        (self.head, self.length, self.frame) = (0, 0, 0);
+        self.line.fill(0);
+        (self.at, self.top, self.clear_in) = (0, 0, 0);
     }
 }
 
@@ -78,16 +111,8 @@ impl BoxSum {
         Self { line: vec![0; length + STRIP], length, sum: 0 }
     }
 
-    /// Replaces each value by the sum that ends with it. At most [`STRIP`] values.
-    fn run(&mut self, values: &mut [u64]) {
-        let count = values.len();
-        self.line[self.length..self.length + count].copy_from_slice(values);
-        let mut sum = self.sum;
-        for (value, old) in values.iter_mut().zip(&self.line) {
-            sum = sum + *value - old;
-            *value = sum;
-        }
-        self.sum = sum;
+    /// Keeps the last `length` values of the strip that was written behind them.
+    fn keep(&mut self, count: usize) {
         self.line.copy_within(count..count + self.length, 0);
     }
 
@@ -153,36 +178,45 @@ impl GainShape {
     /// Gains of at most [`STRIP`] frames. `needed` is what they need, nothing when `None`.
     pub fn run(&mut self, needed: Option<&[u32]>, gains: &mut [f32]) {
         let count = gains.len();
-        let mut strip = [0u64; STRIP];
-        let strip = &mut strip[..count];
-        let mut recovering = self.recovering;
-        let mut held = needed.is_some() || self.sliding.length > 0;
-        if held {
-            held = false;
-            for (i, value) in strip.iter_mut().enumerate() {
-                let top = u64::from(self.sliding.push(needed.map_or(0, |n| n[i])));
-                held |= top > 0;
-                let decayed = (recovering * self.release) >> 30;
-                recovering = top.max(if decayed < RECOVERED { 0 } else { decayed });
-                *value = recovering;
-            }
-        } else {
-            self.sliding.frame += count as u64;
-            for value in strip.iter_mut() {
-                let decayed = (recovering * self.release) >> 30;
-                recovering = if decayed < RECOVERED { 0 } else { decayed };
-                *value = recovering;
-            }
+        let mut held = [0u32; STRIP];
+        let held = &mut held[..count];
+        if let Some(needed) = needed {
+            held.copy_from_slice(needed);
         }
-        self.idle_in =
-            if held || strip[0] > 0 || recovering > 0 { self.span } else { self.idle_in.saturating_sub(count) };
-        self.recovering = recovering;
-        self.first.run(strip);
-        self.second.run(strip);
-        for (gain, sum) in gains.iter_mut().zip(strip.iter()) {
+        if needed.is_some() || !self.sliding.is_clear() {
+            self.sliding.run(held);
+        }
+        let (first, second) = (&mut self.first, &mut self.second);
+        let new = &mut first.line[first.length..first.length + count];
+        let (mut recovering, mut any) = (self.recovering, 0);
+        for (value, held) in new.iter_mut().zip(held.iter()) {
+            let held = u64::from(*held);
+            recovering = held.max((recovering * self.release) >> 30);
+            // What is complete counts as 0, here and for what follows: less than that never grows back.
+            *value = if recovering < RECOVERED { held } else { recovering };
+            any |= *value;
+        }
+        self.recovering = if recovering < RECOVERED { 0 } else { recovering };
+        self.idle_in = if any > 0 { self.span } else { self.idle_in.saturating_sub(count) };
+        // Each sum goes on with the newest value less the oldest: the difference first, so that there is one addition to
+        // wait for. It may wrap, the sum does not.
+        let mut sum = first.sum;
+        let new = first.line[first.length..].iter().zip(&first.line);
+        for (to, (new, old)) in second.line[second.length..][..count].iter_mut().zip(new) {
+            sum = sum.wrapping_add(new.wrapping_sub(*old));
+            *to = sum;
+        }
+        first.sum = sum;
+        let mut sum = second.sum;
+        let new = second.line[second.length..].iter().zip(&second.line);
+        for (gain, (new, old)) in gains.iter_mut().zip(new) {
+            sum = sum.wrapping_add(new.wrapping_sub(*old));
             // Below 2^53: exact, and signed integers convert faster.
-            *gain = (1.0 - *sum as i64 as f64 * self.scale) as f32;
+            *gain = (1.0 - sum as i64 as f64 * self.scale) as f32;
         }
+        second.sum = sum;
+        first.keep(count);
+        second.keep(count);
     }
 
     pub fn reset(&mut self) {
@@ -205,11 +239,34 @@ mod tests {
     fn sliding_maximum_is_that_of_the_plain_way() {
         let values = values(500);
         for window in [1, 2, 7, 100] {
-            let mut sliding = SlidingMax::new(window);
-            for n in 0..values.len() {
-                let want = values[n.saturating_sub(window - 1)..=n].iter().max().copied().unwrap();
-                assert_eq!(sliding.push(values[n]), want, "{window} {n}");
+            for strip in [1, 5, STRIP] {
+                let mut sliding = SlidingMax::new(window);
+                let mut got = values.clone();
+                got.chunks_mut(strip).for_each(|s| sliding.run(s));
+                for n in 0..values.len() {
+                    let want = values[n.saturating_sub(window - 1)..=n].iter().max().copied().unwrap();
+                    assert_eq!(got[n], want, "{window} {strip} {n}");
+                }
             }
+        }
+    }
+
+    #[test]
+    fn attenuations_bring_peaks_to_the_ceiling_and_not_far_below() {
+        for ceiling in [0.01f32, 0.5, 0.891_250_9, 1.0] {
+            let peaks: Vec<f32> = (0..400).map(|n| ceiling * (0.9 + n as f32 * n as f32 * 1e-3)).collect();
+            let mut needed = vec![9; peaks.len()];
+            assert!(attenuations(&peaks, ceiling, &mut needed));
+            for (peak, needed) in peaks.iter().zip(&needed) {
+                let over = f64::from(*peak) * (1.0 - f64::from(*needed) / ONE as f64) - f64::from(ceiling);
+                if *peak <= ceiling {
+                    assert_eq!(*needed, 0);
+                } else {
+                    // Up to one and a half units of 2^-30 too much.
+                    assert!(over <= 0.0 && over > -1.5 * f64::from(*peak) / ONE as f64, "{peak} {ceiling}: {over}");
+                }
+            }
+            assert!(!attenuations(&[0.0, ceiling], ceiling, &mut needed));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Two gains tried at once, for the search of the gain that gives a limited signal its loudness.
 
 use super::detector::Detector;
-use super::shape::{GainShape, attenuation};
+use super::shape::{GainShape, attenuations};
 use super::{LimiterParams, STRIP};
 use crate::audio::{Buffer, Spec};
 use crate::filters::delay::Delay;
@@ -58,13 +58,9 @@ impl LimiterTrial {
                 gains.fill(factor);
                 let mut needed = [0u32; STRIP];
                 let needed = &mut needed[..count];
-                let mut any = false;
-                if found {
-                    for (needed, peak) in needed.iter_mut().zip(&peaks) {
-                        *needed = attenuation(peak * factor, self.ceiling);
-                        any |= *needed > 0;
-                    }
-                }
+                let mut raised = peaks;
+                raised.iter_mut().for_each(|peak| *peak *= factor);
+                let any = found && attenuations(&raised[..count], self.ceiling, needed);
                 if any || !shape.is_idle() {
                     shape.run(any.then_some(&*needed), gains);
                     gains.iter_mut().for_each(|g| *g *= factor);
