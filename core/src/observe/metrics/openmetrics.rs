@@ -1,0 +1,89 @@
+//! Metrics as OpenMetrics text, version 1.0.0 (<https://github.com/OpenObservability/OpenMetrics>, "OpenMetrics 1.0").
+
+use std::fmt::Write as _;
+
+use super::registry::{MetricInfo, MetricKind, MetricValue, Metrics, Sample};
+use super::value::{Distribution, Exemplar};
+
+/// Media type of [`Metrics::to_openmetrics`].
+pub const OPENMETRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+impl Metrics {
+    /// All metrics as OpenMetrics text; serve it as [`OPENMETRICS_TYPE`].
+    pub fn to_openmetrics(&self) -> String {
+        let mut text = String::with_capacity(1 << 14);
+        for (info, samples) in self.read() {
+            metric(&mut text, &info, &samples);
+        }
+        text.push_str("# EOF\n");
+        text
+    }
+}
+
+// Writing into a `String` cannot fail; so the results of `write!` say nothing here.
+fn metric(text: &mut String, info: &MetricInfo, samples: &[Sample]) {
+    let name = &info.name;
+    let _ = writeln!(text, "# TYPE {name} {}", info.kind.name());
+    if let Some(unit) = info.unit {
+        let _ = writeln!(text, "# UNIT {name} {unit}");
+    }
+    let _ = writeln!(text, "# HELP {name} {}", escaped(&info.help));
+    let ending = match info.kind {
+        MetricKind::Counter => "_total",
+        MetricKind::Info => "_info",
+        MetricKind::Gauge | MetricKind::Histogram => "",
+    };
+    for sample in samples {
+        let labels = labels(&sample.labels);
+        match &sample.value {
+            MetricValue::Number(value) => {
+                let _ = writeln!(text, "{name}{ending}{} {}", braces(&labels), number(*value));
+            }
+            MetricValue::Distribution(distribution) => histogram(text, name, &labels, distribution),
+        }
+    }
+}
+
+fn histogram(text: &mut String, name: &str, labels: &str, distribution: &Distribution) {
+    let comma = if labels.is_empty() { "" } else { "," };
+    for (end, count, exemplar) in &distribution.buckets {
+        let example = exemplar.as_ref().map_or_else(String::new, example);
+        let _ = writeln!(text, "{name}_bucket{{{labels}{comma}le=\"{}\"}} {count}{example}", canonical(*end));
+    }
+    let _ = writeln!(text, "{name}_count{} {}", braces(labels), distribution.count());
+    let _ = writeln!(text, "{name}_sum{} {}", braces(labels), number(distribution.sum));
+}
+
+/// The standard allows an exemplar 128 characters of names and values.
+fn example(exemplar: &Exemplar) -> String {
+    let run: String = exemplar.run.chars().take(120).collect();
+    format!(" # {{trace_id=\"{}\"}} {}", escaped(&run), number(exemplar.value))
+}
+
+fn labels(labels: &[(String, String)]) -> String {
+    let one = |(name, value): &(String, String)| format!("{name}=\"{}\"", escaped(value));
+    labels.iter().map(one).collect::<Vec<_>>().join(",")
+}
+
+fn braces(labels: &str) -> String {
+    if labels.is_empty() { String::new() } else { format!("{{{labels}}}") }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn number(value: f64) -> String {
+    if value.is_finite() { format!("{value}") } else { canonical(value) }
+}
+
+/// Ends of buckets are written as floats: `1.0`.
+fn canonical(value: f64) -> String {
+    if value.is_nan() {
+        "NaN".into()
+    } else if value.is_infinite() {
+        if value > 0.0 { "+Inf".into() } else { "-Inf".into() }
+    } else {
+        format!("{value:?}")
+    }
+}

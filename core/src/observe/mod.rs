@@ -1,0 +1,3 @@
+//! Observing an engine: metrics, log, health.
+pub mod metrics;
+pub use metrics::*;
