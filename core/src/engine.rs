@@ -1,5 +1,6 @@
 //! The facade: everything that programs and bindings do goes through an [`Engine`].
 
+mod observed;
 mod run_events;
 #[cfg(test)]
 mod tests;
@@ -15,9 +16,11 @@ use crate::formats::decode::{self, DecoderFactory};
 use crate::formats::tags::Metadata;
 use crate::formats::{Decoder, Limits, MediaInfo, ReadOptions, Source};
 use crate::meter::Loudness;
+use crate::observe::{HealthChecks, Log, LogLevel, LogSink, Metrics};
 use crate::presets::PresetStore;
 use crate::processing::{self, Control, FileAssets, Plan, Recipe, Report, Resources};
 use crate::services::seams::{IdGenerator, UuidV7};
+use observed::{Observed, Operation};
 use run_events::RunEvents;
 
 /// Where settings come from.
@@ -52,6 +55,8 @@ pub struct EngineBuilder {
     decoders: Vec<Arc<dyn DecoderFactory>>,
     values: Values,
     events: Option<EventBus>,
+    log: Option<(LogLevel, LogSink)>,
+    unobserved: bool,
 }
 
 impl EngineBuilder {
@@ -105,6 +110,19 @@ impl EngineBuilder {
         self
     }
 
+    /// Hands log records of `level` and above to `sink`, which is called from any thread of the engine, see [`Log`]. Default: to nobody.
+    pub fn log(mut self, level: LogLevel, sink: LogSink) -> Self {
+        self.log = Some((level, sink));
+        self
+    }
+
+    /// Whether calls are counted, run in spans, and told to the bus. Default true. Without, [`Engine::metrics`] stays at 0 and the bus is
+    /// silent about runs; the log and health work.
+    pub fn observe(mut self, observe: bool) -> Self {
+        self.unobserved = !observe;
+        self
+    }
+
     /// Makes the engine.
     ///
     /// # Errors
@@ -132,7 +150,16 @@ impl EngineBuilder {
             .thread_name(|i| format!("pure-sound-{i}"))
             .build()
             .map_err(|e| Error::Unavailable { what: format!("worker threads: {e}") })?;
+        let config = match &self.values {
+            Values::Live(config) => Some(config),
+            Values::Fixed(_) => None,
+        };
+        let observed = Observed::new(&events, config, temp_dir.as_deref(), !self.unobserved)?;
+        if let Some((level, sink)) = self.log {
+            observed.log.listen(level, sink);
+        }
         Ok(Engine {
+            observed,
             presets,
             pool: Arc::new(pool),
             spool_memory_bytes,
@@ -180,6 +207,7 @@ fn limits_under(configured: &LimitSettings, asked: &Limits) -> Limits {
 
 /// An audio engine. Cheap to share by reference between threads; two engines know nothing of each other.
 pub struct Engine {
+    observed: Observed,
     presets: PresetStore,
     pool: Arc<rayon::ThreadPool>,
     spool_memory_bytes: u64,
@@ -222,6 +250,21 @@ impl Engine {
         &self.events
     }
 
+    /// The figures of this engine, to read and to add others to.
+    pub fn metrics(&self) -> &Metrics {
+        &self.observed.metrics
+    }
+
+    /// The health of this engine, to ask and to add checks to.
+    pub fn health(&self) -> &HealthChecks {
+        &self.observed.health
+    }
+
+    /// The log of this engine, to listen to and to set its level while it runs.
+    pub fn log(&self) -> &Log {
+        &self.observed.log
+    }
+
     /// `options` with the limits of the configuration where they say nothing else.
     fn read_options(&self, options: &ReadOptions) -> ReadOptions {
         let limits = self.values.with(|settings| limits_under(&settings.limits, &options.limits));
@@ -233,7 +276,9 @@ impl Engine {
     /// # Errors
     /// As [`crate::formats::probe`].
     pub fn probe(&self, source: Source, options: &ReadOptions) -> Result<MediaInfo> {
-        Ok(decode::open_described(source, &self.read_options(options), &self.decoders)?.1)
+        self.observed.operation(Operation::Probe, || {
+            Ok(decode::open_described(source, &self.read_options(options), &self.decoders)?.1)
+        })
     }
 
     /// Reads tags, pictures and chapters, also of files whose audio cannot be decoded here.
@@ -241,7 +286,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::formats::probe`], when there are no tags either.
     pub fn tags(&self, source: Source, options: &ReadOptions) -> Result<Metadata> {
-        decode::read_tags(source, &self.read_options(options))
+        self.observed.operation(Operation::Tags, || decode::read_tags(source, &self.read_options(options)))
     }
 
     /// Opens an input for reading blocks.
@@ -249,6 +294,10 @@ impl Engine {
     /// # Errors
     /// As [`crate::formats::open`].
     pub fn open(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Decoder>> {
+        self.observed.operation(Operation::Open, || self.open_source(source, options))
+    }
+
+    fn open_source(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Decoder>> {
         decode::open_with(source, &self.read_options(options), &self.decoders)
     }
 
@@ -257,7 +306,8 @@ impl Engine {
     /// # Errors
     /// Those of [`crate::formats::open`]; [`Error::Cancelled`].
     pub fn measure(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<Loudness> {
-        processing::measure(&mut *self.open(source, options)?, control)
+        self.observed
+            .operation(Operation::Measure, || processing::measure(&mut *self.open_source(source, options)?, control))
     }
 
     /// Tells what [`Engine::process`] would do.
@@ -273,10 +323,12 @@ impl Engine {
     /// # Errors
     /// As [`Engine::plan`].
     pub fn plan_source(&self, source: Source, recipe: &Recipe) -> Result<Plan> {
-        recipe.validate()?;
-        let recipe = &self.with_assets(recipe)?;
-        let (decoder, _) = decode::open_described(source, &recipe.read, &self.decoders)?;
-        processing::plan(recipe, decoder.info(), self.spool_memory_bytes)
+        self.observed.operation(Operation::Plan, || {
+            recipe.validate()?;
+            let recipe = &self.with_assets(recipe)?;
+            let (decoder, _) = decode::open_described(source, &recipe.read, &self.decoders)?;
+            processing::plan(recipe, decoder.info(), self.spool_memory_bytes)
+        })
     }
 
     /// Runs a recipe. Outputs appear whole or not at all.
@@ -293,10 +345,12 @@ impl Engine {
     /// # Errors
     /// As [`Engine::process`].
     pub fn process_source(&self, source: Source, recipe: &Recipe, control: &Control) -> Result<Report> {
-        let events = RunEvents::new(&self.events, self.ids.next_id(), recipe.outputs.len());
-        let result = self.run(source, recipe, control, &events);
-        events.finished(&result);
-        result
+        let events = RunEvents::new(self.observed.bus(&self.events), self.ids.next_id(), recipe.outputs.len());
+        self.observed.run(&events, || {
+            let result = self.run(source, recipe, control, &events);
+            events.finished(&result);
+            result
+        })
     }
 
     fn run(&self, source: Source, recipe: &Recipe, control: &Control, events: &RunEvents<'_>) -> Result<Report> {

@@ -178,6 +178,7 @@ impl<'a> Lane<'a> {
     ) -> Result<Encoded> {
         let start = Instant::now();
         let (working, tracker) = (self.context.job.working, self.context.tracker);
+        let _span = tracing::info_span!("encode", path = %self.path.display()).entered();
         let mut chain = FileChain::new(filters)?;
         let spec = chain.prepare(working, BLOCK_FRAMES)?;
         if spec != self.output.negotiated.spec {

@@ -176,12 +176,7 @@ impl Metrics {
     ///
     /// # Errors
     /// [`Error::InvalidValue`] for a name that breaks the rules of [`Metrics`]; [`Error::Conflict`] when something else has the name.
-    pub fn counter(
-        &self,
-        name: &str,
-        help: &str,
-        labels: impl IntoIterator<Item = Label>,
-    ) -> Result<Family<Counter>> {
+    pub fn counter(&self, name: &str, help: &str, labels: impl IntoIterator<Item = Label>) -> Result<Family<Counter>> {
         let labels: Vec<Label> = labels.into_iter().collect();
         let data = Data::Counter(Family::new(labels.clone(), Counter::default));
         match self.register(name, help, MetricKind::Counter, labels, &[], data)? {
