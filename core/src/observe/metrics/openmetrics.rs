@@ -1,5 +1,6 @@
 //! Metrics as OpenMetrics text, version 1.0.0 (<https://github.com/OpenObservability/OpenMetrics>, "OpenMetrics 1.0").
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::registry::{MetricInfo, MetricKind, MetricValue, Metrics, Sample};
@@ -16,6 +17,36 @@ impl Metrics {
             metric(&mut text, &info, &samples);
         }
         text.push_str("# EOF\n");
+        text
+    }
+}
+
+impl Metrics {
+    /// All metrics in the older text format of Prometheus (0.0.4), which some collectors of files read: no units, no examples.
+    pub fn to_prometheus(&self) -> String {
+        let mut text = String::with_capacity(1 << 14);
+        for (info, samples) in self.read() {
+            let (ending, kind) = match info.kind {
+                MetricKind::Counter => ("_total", "counter"),
+                MetricKind::Info => ("_info", "gauge"),
+                other => ("", other.name()),
+            };
+            let name = format!("{}{ending}", info.name);
+            let help = info.help.replace('\\', "\\\\").replace('\n', "\\n");
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            for sample in samples {
+                let labels = labels(&sample.labels);
+                match sample.value {
+                    MetricValue::Number(value) => {
+                        let _ = writeln!(text, "{name}{} {}", braces(&labels), number(value));
+                    }
+                    MetricValue::Distribution(mut distribution) => {
+                        distribution.buckets.iter_mut().for_each(|bucket| bucket.2 = None);
+                        histogram(&mut text, &name, &labels, &distribution);
+                    }
+                }
+            }
+        }
         text
     }
 }
@@ -54,23 +85,32 @@ fn histogram(text: &mut String, name: &str, labels: &str, distribution: &Distrib
     let _ = writeln!(text, "{name}_sum{} {}", braces(labels), number(distribution.sum));
 }
 
-/// The standard allows an exemplar 128 characters of names and values.
+/// The standard allows an exemplar 128 characters of names and values. Only those of identifiers are told: readers are less careful with
+/// exemplars than with labels.
 fn example(exemplar: &Exemplar) -> String {
-    let run: String = exemplar.run.chars().take(120).collect();
-    format!(" # {{trace_id=\"{}\"}} {}", escaped(&run), number(exemplar.value))
+    let tame = |c: char| if c.is_ascii_alphanumeric() || "-_.:".contains(c) { c } else { '?' };
+    let run: String = exemplar.run.chars().take(120).map(tame).collect();
+    format!(" # {{trace_id=\"{run}\"}} {}", number(exemplar.value))
 }
 
 fn labels(labels: &[(String, String)]) -> String {
-    let one = |(name, value): &(String, String)| format!("{name}=\"{}\"", escaped(value));
-    labels.iter().map(one).collect::<Vec<_>>().join(",")
+    let mut text = String::new();
+    for (name, value) in labels {
+        let comma = if text.is_empty() { "" } else { "," };
+        let _ = write!(text, "{comma}{name}=\"{}\"", escaped(value));
+    }
+    text
 }
 
 fn braces(labels: &str) -> String {
     if labels.is_empty() { String::new() } else { format!("{{{labels}}}") }
 }
 
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+fn escaped(value: &str) -> Cow<'_, str> {
+    if !value.contains(['\\', '"', '\n']) {
+        return value.into();
+    }
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").into()
 }
 
 fn number(value: f64) -> String {

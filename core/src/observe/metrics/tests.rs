@@ -39,6 +39,18 @@ e_seen_total 7
 # EOF
 ";
     assert_eq!(metrics.to_openmetrics(), expected);
+
+    times.with(&["x"]).observe_of(0.75, "a\" } # \n");
+    assert!(metrics.to_openmetrics().contains("trace_id=\"a???????\"} 0.75\n"));
+    let older = metrics.to_prometheus();
+    for line in [
+        "# HELP a_jobs_total Jobs \"done\"\\nso far.\n# TYPE a_jobs_total counter\na_jobs_total{kind=",
+        "\nc_time_seconds_bucket{op=\"x\",le=\"1.0\"} 3\n",
+        "# TYPE d_build_info gauge\nd_build_info{version=\"1.2\"} 1\n",
+    ] {
+        assert!(older.contains(line), "{line}: {older}");
+    }
+    assert!(!older.contains("UNIT") && !older.contains("EOF") && !older.contains("trace_id"), "{older}");
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! Figures of the core services: one line `ID what value goal PASS|FAIL` each; exit code 1 when one fails.
 //!
-//! `cargo run --release -p pure-sound-service-figures [-- EVENTS [RELOADS]]`, by default 1,000,000 and 2,000.
+//! `cargo run --release -p pure-sound-service-figures [-- EVENTS [RELOADS [ROUNDS]]]`, by default 1,000,000, 2,000 and 15. With
+//! `--metrics FILE` it writes the figures of an engine under hostile labels, for another reader. With `--observed [ROUNDS]` it
+//! measures what observing costs, and nothing else.
 
+mod cost;
 mod events;
+mod health;
+mod metrics;
 mod reloads;
 
 /// One figure beside its goal.
@@ -26,8 +31,19 @@ fn status_kib(field: &str) -> Option<u64> {
 
 fn main() {
     let number = |n: usize, default| std::env::args().nth(n).map_or(Ok(default), |s| s.parse::<u64>());
-    let (Ok(events), Ok(reloads)) = (number(1, 1_000_000), number(2, 2_000)) else {
-        eprintln!("usage: pure-sound-service-figures [EVENTS [RELOADS]]");
+    match (std::env::args().nth(1).as_deref(), std::env::args().nth(2)) {
+        (Some("--start"), _) => return cost::start_here(),
+        (Some("--metrics"), Some(file)) => std::process::exit(i32::from(!metrics::run(std::path::Path::new(&file)))),
+        (Some("--observed"), rounds) => {
+            let rounds = rounds.and_then(|r| r.parse().ok()).unwrap_or(15);
+            std::process::exit(i32::from(!(cost::run(rounds) && health::run())));
+        }
+        _ => {}
+    }
+    let (Ok(events), Ok(reloads), Ok(rounds)) = (number(1, 1_000_000), number(2, 2_000), number(3, 15)) else {
+        eprintln!(
+            "usage: pure-sound-service-figures [EVENTS [RELOADS [ROUNDS]] | --observed [ROUNDS] | --metrics FILE]"
+        );
         std::process::exit(2);
     };
     // Handlers that panic are part of the measurement; their messages are not.
@@ -36,6 +52,6 @@ fn main() {
             eprintln!("{info}");
         }
     }));
-    let good = [events::run(events), reloads::run(reloads)];
+    let good = [events::run(events), reloads::run(reloads), health::run(), cost::run(rounds)];
     std::process::exit(i32::from(good.contains(&false)));
 }
