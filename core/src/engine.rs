@@ -4,6 +4,8 @@ mod admission;
 mod audio;
 mod compose;
 mod memory;
+mod observed;
+mod part_metrics;
 mod retry;
 mod run_events;
 #[cfg(test)]
@@ -20,6 +22,7 @@ use crate::filters::FilterSpec;
 use crate::formats::tags::Metadata;
 use crate::formats::{CodecSet, Decoder, DecoderFactory, Limits, MediaInfo, ReadOptions, Source};
 use crate::meter::Loudness;
+use crate::observe::{HealthChecks, Log, LogLevel, LogSink, Metrics};
 use crate::presets::PresetStore;
 use crate::processing::{self, Control, Cost, FileAssets, Plan, Recipe, Report, Resources};
 use crate::resources::{PoolOptions, ResourcePool};
@@ -27,6 +30,7 @@ use crate::services::seams::{Clock, FileSystem, IdGenerator, Operation, Policy};
 use crate::services::{ServiceBuilder, Services};
 use admission::Admitted;
 use compose::{Composition, Parts, add_defaults};
+use observed::{Call, Observed, Watched};
 use run_events::RunEvents;
 
 /// Where settings come from.
@@ -62,6 +66,8 @@ pub struct EngineBuilder {
     values: Values,
     events: Option<EventBus>,
     services: ServiceBuilder,
+    log: Option<(LogLevel, LogSink)>,
+    unobserved: bool,
 }
 
 impl EngineBuilder {
@@ -172,6 +178,19 @@ impl EngineBuilder {
         self
     }
 
+    /// Hands log records of `level` and above to `sink`, which is called from any thread of the engine, see [`Log`]. Default: to nobody.
+    pub fn log(mut self, level: LogLevel, sink: LogSink) -> Self {
+        self.log = Some((level, sink));
+        self
+    }
+
+    /// Whether calls are counted, run in spans, and told to the bus. Default true. Without, [`Engine::metrics`] stays at 0 and the bus is
+    /// silent about runs; the log and health work.
+    pub fn observe(mut self, observe: bool) -> Self {
+        self.unobserved = !observe;
+        self
+    }
+
     /// Makes the engine and all singletons of its registry.
     ///
     /// # Errors
@@ -201,7 +220,22 @@ impl EngineBuilder {
         let services = Composition(services.build()?);
         services.0.make_all()?;
         let all = &services.0;
+        let events = EventBus::clone(&*all.get()?);
+        let retries = Arc::<AtomicU64>::default();
+        let observed = Observed::new(&Watched {
+            bus: &events,
+            config: if let Values::Live(config) = &self.values { Some(config) } else { None },
+            clock: all.get()?,
+            resources: &*all.get()?,
+            retries: &retries,
+            temp_dir: temp_dir.as_deref(),
+            on: !self.unobserved,
+        })?;
+        if let Some((level, sink)) = self.log {
+            observed.log.listen(level, sink);
+        }
         Ok(Engine {
+            observed,
             presets: all.get()?,
             pool: all.get()?,
             spool_memory_bytes,
@@ -212,9 +246,9 @@ impl EngineBuilder {
             ids: all.get()?,
             policy: all.get()?,
             resources: all.get()?,
-            events: EventBus::clone(&*all.get()?),
+            events,
             values: self.values,
-            retries: AtomicU64::new(0),
+            retries,
             services,
             _resizing: resizing,
         })
@@ -270,6 +304,7 @@ fn limits_under(configured: &LimitSettings, asked: &Limits) -> Limits {
 pub struct Engine {
     /// First, so that services end while all that they need is there.
     services: Composition,
+    observed: Observed,
     presets: Arc<PresetStore>,
     pool: Arc<rayon::ThreadPool>,
     spool_memory_bytes: u64,
@@ -283,7 +318,7 @@ pub struct Engine {
     values: Values,
     events: EventBus,
     /// Operations that were tried again.
-    retries: AtomicU64,
+    retries: Arc<AtomicU64>,
     _resizing: Option<Subscription>,
 }
 
@@ -358,17 +393,34 @@ impl Engine {
     /// Runs something that only reads, as often as it takes.
     fn reading<T>(
         &self,
-        name: &'static str,
+        call: Call,
         source: Source,
         options: &ReadOptions,
         read: impl Fn(Source, &ReadOptions) -> Result<T>,
     ) -> Result<T> {
-        self.check(name, &source, &[], None)?;
-        let options = self.read_options(options);
-        self.retrying(None, source, &Control::default(), |attempt| {
-            let source = std::mem::replace(&mut attempt.source, Source::Bytes(Arc::default()));
-            read(self.media(source, &mut attempt.repeatable, &options)?, &options)
+        self.observed.operation(call, || {
+            self.check(call.name(), &source, &[], None)?;
+            let options = self.read_options(options);
+            self.retrying(None, source, &Control::default(), |attempt| {
+                let source = std::mem::replace(&mut attempt.source, Source::Bytes(Arc::default()));
+                read(self.media(source, &mut attempt.repeatable, &options)?, &options)
+            })
         })
+    }
+
+    /// The figures of this engine, to read and to add others to.
+    pub fn metrics(&self) -> &Metrics {
+        &self.observed.metrics
+    }
+
+    /// The health of this engine, to ask and to add checks to.
+    pub fn health(&self) -> &HealthChecks {
+        &self.observed.health
+    }
+
+    /// The log of this engine, to listen to and to set its level while it runs.
+    pub fn log(&self) -> &Log {
+        &self.observed.log
     }
 
     /// `options` with the limits of the configuration where they say nothing else.
@@ -382,7 +434,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::formats::probe`].
     pub fn probe(&self, source: Source, options: &ReadOptions) -> Result<MediaInfo> {
-        self.reading("probe", source, options, |media, options| Ok(self.codecs.open_described(media, options)?.1))
+        self.reading(Call::Probe, source, options, |media, options| Ok(self.codecs.open_described(media, options)?.1))
     }
 
     /// Reads tags, pictures and chapters, also of files whose audio cannot be decoded here.
@@ -390,7 +442,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::formats::probe`], when there are no tags either.
     pub fn tags(&self, source: Source, options: &ReadOptions) -> Result<Metadata> {
-        self.reading("tags", source, options, |media, options| self.codecs.tags(media, options))
+        self.reading(Call::Tags, source, options, |media, options| self.codecs.tags(media, options))
     }
 
     /// Opens an input for reading blocks.
@@ -398,7 +450,7 @@ impl Engine {
     /// # Errors
     /// As [`crate::formats::open`].
     pub fn open(&self, source: Source, options: &ReadOptions) -> Result<Box<dyn Decoder>> {
-        self.reading("open", source, options, |media, options| self.codecs.open(media, options))
+        self.reading(Call::Open, source, options, |media, options| self.codecs.open(media, options))
     }
 
     /// Measures loudness, true peak and levels of a whole input. Waits while the budgets have no room for it.
@@ -406,12 +458,14 @@ impl Engine {
     /// # Errors
     /// Those of [`crate::formats::open`] and of [`ResourcePool::acquire`]; [`Error::Cancelled`]; [`Error::Denied`] by the policy.
     pub fn measure(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<Loudness> {
-        self.check("measure", &source, &[], Some(control))?;
-        let options = self.read_options(options);
-        self.retrying(None, source, control, |attempt| {
-            let cost = |media: &MediaInfo| Ok(Cost::of_measuring(&media.stream));
-            let mut admitted = self.admit("measure", attempt, &options, control, &cost)?;
-            processing::measure(&mut *admitted.decoder, control, admitted.permit.memory())
+        self.observed.operation(Call::Measure, || {
+            self.check("measure", &source, &[], Some(control))?;
+            let options = self.read_options(options);
+            self.retrying(None, source, control, |attempt| {
+                let cost = |media: &MediaInfo| Ok(Cost::of_measuring(&media.stream));
+                let mut admitted = self.admit("measure", attempt, &options, control, &cost)?;
+                processing::measure(&mut *admitted.decoder, control, admitted.permit.memory())
+            })
         })
     }
 
@@ -438,11 +492,13 @@ impl Engine {
     /// # Errors
     /// As [`Engine::plan`].
     pub fn plan_source(&self, source: Source, recipe: &Recipe) -> Result<Plan> {
-        recipe.validate()?;
-        self.check("plan", &source, &outputs_of(recipe), None)?;
-        let recipe = &self.with_assets(recipe, None)?;
-        let (decoder, _) = self.open_described(source, &mut true, &recipe.read)?;
-        processing::plan(recipe, decoder.info(), self.spool_memory_bytes)
+        self.observed.operation(Call::Plan, || {
+            recipe.validate()?;
+            self.check("plan", &source, &outputs_of(recipe), None)?;
+            let recipe = &self.with_assets(recipe, None)?;
+            let (decoder, _) = self.open_described(source, &mut true, &recipe.read)?;
+            processing::plan(recipe, decoder.info(), self.spool_memory_bytes)
+        })
     }
 
     /// Runs a recipe. Outputs appear whole or not at all. Waits while the budgets have no room for it. After a failure that may
@@ -472,13 +528,15 @@ impl Engine {
         outputs: &[&Path],
         control: &Control,
     ) -> Result<Report> {
-        let events = RunEvents::new(&self.events, self.ids.next_id(), recipe.outputs.len());
-        let result = recipe
-            .validate()
-            .and_then(|()| self.check("process", &source, outputs, Some(control)))
-            .and_then(|()| self.run(files, source, recipe, control, &events));
-        events.finished(&result);
-        result
+        let events = RunEvents::new(self.observed.bus(&self.events), self.ids.next_id(), recipe.outputs.len());
+        self.observed.run(&events, || {
+            let result = recipe
+                .validate()
+                .and_then(|()| self.check("process", &source, outputs, Some(control)))
+                .and_then(|()| self.run(files, source, recipe, control, &events));
+            events.finished(&result);
+            result
+        })
     }
 
     fn run(

@@ -2,7 +2,7 @@
 //!
 //! A recording in any common format goes in; it comes out clean, level, measured and encoded, with proof of what was
 //! done. Arrows of dependency point down: engine, processing, filters/formats/meter, dsp, audio; `error` is for all.
-//! Beside them, knowing nothing of audio: events, services, config, resources, cancel.
+//! Beside them, knowing nothing of audio: events, services, config, observe, resources, cancel.
 
 pub mod audio;
 pub mod cancel;
@@ -15,6 +15,7 @@ pub mod filters;
 pub mod formats;
 mod guard;
 pub mod meter;
+pub mod observe;
 pub mod presets;
 pub mod processing;
 pub mod resources;

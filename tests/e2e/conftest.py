@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MEDIA = ROOT / "examples" / "media"
 SPEECH = MEDIA / "speech.flac"
 MUSIC = MEDIA / "music.mp3"
+# The configuration file of whoever runs the tests is none of their business.
+os.environ["PURESOUND_CONFIG"] = ""
 BIN = os.environ.get("PURESOUND_BIN", str(ROOT / "target" / "release" / "puresound"))
 
 

@@ -19,6 +19,7 @@
 //! ```
 
 mod document;
+mod edit;
 mod generation;
 mod keys;
 mod layers;
@@ -31,6 +32,7 @@ mod store;
 mod tests;
 mod watch;
 
+pub use edit::FileEdit;
 pub use generation::{Cause, Generation};
 pub use keys::{Guard, KeyInfo, schema_of};
 pub use layers::{Entry, Origin};

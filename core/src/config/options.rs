@@ -1,6 +1,6 @@
 //! Where a configuration is read from, layer by layer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -62,6 +62,11 @@ impl ConfigOptions {
     pub fn user_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.user_files.push(path.into());
         self
+    }
+
+    /// True when the file is one of those of the user.
+    pub(super) fn reads_user_file(&self, path: &Path) -> bool {
+        self.user_files.iter().any(|f| f == path)
     }
 
     /// What variables of this configuration begin with. Default `PURESOUND_`.

@@ -29,6 +29,7 @@ struct State<T> {
     seen: Vec<PathBuf>,
     /// What was wrong the last time that files were read; empty when nothing was.
     rejected: Vec<Problem>,
+    rejections: u64,
 }
 
 struct Inner<T> {
@@ -100,6 +101,7 @@ impl<T: Model> Config<T> {
             generations: [Arc::clone(&generation)].into(),
             seen,
             rejected: Vec::new(),
+            rejections: 0,
         };
         let inner = Inner {
             options,
@@ -137,6 +139,7 @@ impl<T: Model> Config<T> {
                 _ => Vec::new(),
             };
             if !rejected.is_empty() && rejected != state.rejected {
+                state.rejections += 1;
                 news = Some(ConfigRejected { generation: config.current().number, problems: rejected.clone() });
             }
             state.rejected = rejected;
@@ -163,6 +166,11 @@ impl<T: Model> Config<T> {
         let change = self.accept(state, &read, &current.calls, Cause::Reload)?;
         state.read = read;
         Ok(change)
+    }
+
+    /// How often files were refused since the start. What is wrong in the same way again and again counts once.
+    pub fn rejections(&self) -> u64 {
+        lock(&self.inner.state).rejections
     }
 
     /// What was wrong with the files the last time that they were read; empty when what holds is what they say.

@@ -47,7 +47,7 @@ impl Coefficients {
 
     /// What the input adds to each state when the output is put into the transposed direct form; see [`State::step`].
     #[inline(always)]
-    pub(crate) fn from_input(&self) -> [f64; 2] {
+    pub(crate) fn input_part(&self) -> [f64; 2] {
         [self.b1 - self.a1 * self.b0, self.b2 - self.a2 * self.b0]
     }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Engine;
+use super::observed::Call;
 use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
 use crate::formats::tags::Metadata;
@@ -23,7 +24,13 @@ impl Engine {
     /// # Errors
     /// Those of [`Engine::open`]; [`Error::LimitExceeded`] when the memory cannot be had; [`Error::Cancelled`].
     pub fn decode(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<Buffer> {
-        let mut decoder = self.open(source, options)?;
+        self.observed.operation(Call::Decode, || self.decode_whole(source, options, control))
+    }
+
+    fn decode_whole(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<Buffer> {
+        self.check(Call::Decode.name(), &source, &[], Some(control))?;
+        let options = &self.read_options(options);
+        let mut decoder = self.codecs.open(self.media(source, &mut true, options)?, options)?;
         let (spec, duration) = (decoder.info().spec, decoder.info().duration);
         let expected = duration.filter(|d| d.exact).and_then(|d| usize::try_from(d.frames).ok());
         // A header may claim anything, so its word is taken up to a size only. Memory that is never touched costs nothing.
@@ -83,10 +90,12 @@ impl Engine {
         format: Option<&FormatSettings>,
         metadata: &Metadata,
     ) -> Result<Encoded> {
-        let target = EncodeTarget::Path(path, Overwrite::Replace);
-        let mut encoder = self.encoder(target, format, audio.spec(), metadata)?;
-        encoder.write(audio)?;
-        Ok(encoder.finish()?.0)
+        self.observed.operation(Call::Encode, || {
+            let target = EncodeTarget::Path(path, Overwrite::Replace);
+            let mut encoder = self.encoder(target, format, audio.spec(), metadata)?;
+            encoder.write(audio)?;
+            Ok(encoder.finish()?.0)
+        })
     }
 
     /// As [`Engine::encode`], to memory.
@@ -99,9 +108,11 @@ impl Engine {
         format: &FormatSettings,
         metadata: &Metadata,
     ) -> Result<(Encoded, Vec<u8>)> {
-        let mut encoder = self.encoder(EncodeTarget::Memory, Some(format), audio.spec(), metadata)?;
-        encoder.write(audio)?;
-        let (encoded, bytes) = encoder.finish()?;
-        Ok((encoded, bytes.unwrap_or_default()))
+        self.observed.operation(Call::Encode, || {
+            let mut encoder = self.encoder(EncodeTarget::Memory, Some(format), audio.spec(), metadata)?;
+            encoder.write(audio)?;
+            let (encoded, bytes) = encoder.finish()?;
+            Ok((encoded, bytes.unwrap_or_default()))
+        })
     }
 }

@@ -57,7 +57,9 @@ impl Engine {
             tracing::warn!(run, %error, attempt = failed + 1, delay_ms = delay.as_millis() as u64, "tried again");
             self.retries.fetch_add(1, Ordering::Relaxed);
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            tell(&self.events, RetryScheduled { run, attempt: failed + 1, delay_ms, error_code: error.code() });
+            if let Some(bus) = self.observed.bus(&self.events) {
+                tell(bus, RetryScheduled { run, attempt: failed + 1, delay_ms, error_code: error.code() });
+            }
             self.clock.pause(delay, &control.cancel)?;
             again = source.again();
             attempt.source = source;

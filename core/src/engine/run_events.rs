@@ -1,5 +1,6 @@
 //! Tells the bus of an engine about one run of a recipe: when it starts, each stage it enters, how it ends. Never per block.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -10,17 +11,37 @@ use crate::services::seams::format_uuid;
 
 /// One run.
 pub(super) struct RunEvents<'a> {
-    bus: &'a EventBus,
+    bus: Option<&'a EventBus>,
     run: String,
     outputs: usize,
     begun: Instant,
     started: AtomicBool,
+    publishing: OnceLock<Instant>,
+    publish_s: OnceLock<f64>,
 }
 
 impl<'a> RunEvents<'a> {
-    /// The run `id` of a recipe with so many outputs. Nothing is told yet.
-    pub fn new(bus: &'a EventBus, id: u128, outputs: usize) -> Self {
-        Self { bus, run: format_uuid(id), outputs, begun: Instant::now(), started: AtomicBool::new(false) }
+    /// The run `id` of a recipe with so many outputs. Nothing is told yet, and without a bus nothing ever.
+    pub fn new(bus: Option<&'a EventBus>, id: u128, outputs: usize) -> Self {
+        Self {
+            bus,
+            run: format_uuid(id),
+            outputs,
+            begun: Instant::now(),
+            started: AtomicBool::new(false),
+            publishing: OnceLock::new(),
+            publish_s: OnceLock::new(),
+        }
+    }
+
+    /// Identifier of the run.
+    pub fn id(&self) -> &str {
+        &self.run
+    }
+
+    /// How long the outputs took to get their names, when it came to that.
+    pub fn publish_s(&self) -> Option<f64> {
+        self.publish_s.get().copied()
     }
 
     /// Tells that the run starts, once.
@@ -33,12 +54,18 @@ impl<'a> RunEvents<'a> {
 
     /// Tells that a stage is entered.
     pub fn stage(&self, stage: Stage, fraction: f64) {
+        if stage == Stage::Publish {
+            self.publishing.get_or_init(Instant::now);
+        }
         self.publish(ProcessStage { run: self.run.clone(), stage: stage.name().into(), fraction });
     }
 
     /// Tells how it ended. A run whose input could not even be opened has started, too.
     pub fn finished(&self, result: &Result<Report>) {
         self.started(None);
+        if let Some(since) = self.publishing.get() {
+            self.publish_s.get_or_init(|| since.elapsed().as_secs_f64());
+        }
         let (outcome, error) = match result {
             Ok(_) => (Outcome::Succeeded, None),
             Err(error @ Error::Cancelled) => (Outcome::Cancelled, Some(error)),
@@ -59,12 +86,9 @@ impl<'a> RunEvents<'a> {
     }
 
     fn publish<P: Payload>(&self, payload: P) {
-        tell(self.bus, payload);
-    }
-
-    /// Its identifier.
-    pub fn id(&self) -> &str {
-        &self.run
+        if let Some(bus) = self.bus {
+            tell(bus, payload);
+        }
     }
 }
 

@@ -67,9 +67,10 @@ fn a_run_is_told_from_start_to_end_in_order() {
     let heard = lock(&heard);
     let topics: Vec<&str> = heard.iter().map(|(topic, _)| topic.as_str()).collect();
     let stage = "process.stage";
-    assert_eq!(topics, ["process.started", stage, stage, stage, "process.finished"]);
-    assert_eq!(heard[1].1, 0.0);
-    assert!(heard[1].1 < heard[2].1 && heard[2].1 < heard[3].1 && heard[3].1 < 1.0, "{heard:?}");
+    assert_eq!(topics, ["process.started", stage, stage, stage, stage, stage, "process.finished"]);
+    let stages = &heard[1..6];
+    assert!(stages[0].1 == 0.0 && stages[1].1 > 0.0 && stages[4].1 < 1.0, "{heard:?}");
+    assert!(stages.windows(2).all(|w| w[0].1 <= w[1].1), "{heard:?}");
 }
 
 #[test]
@@ -83,7 +84,7 @@ fn stages_lengths_and_errors_are_told() {
     let level = json!({"level": {"measure": "loudness", "integrated_lufs": -20.0, "true_peak_dbtp": -1.0}});
     engine.process(&recipe(dir.path(), "in.wav", level), &Control::default()).unwrap();
     assert_eq!(told(&started), ["started Some(1.0) 1"]);
-    assert_eq!(told(&stages), ["analyse", "encode", "publish"]);
+    assert_eq!(told(&stages), ["analyse", "solve", "encode", "verify", "publish"]);
     assert_eq!(told(&finished), ["Succeeded None 1"]);
 
     // What cannot even be opened, with the number of the error that the caller gets.
@@ -238,4 +239,144 @@ fn settings_are_taken_as_json_and_mistakes_named() {
     let Error::Invalid { problems, .. } = build(json!({"engine": {"threds": 3}})).unwrap_err() else { panic!() };
     assert!(problems[0].message.contains("threads"), "{problems:?}");
     assert!(matches!(build(json!(3)), Err(Error::InvalidValue { .. })));
+}
+
+/// Value of a series.
+fn figure(engine: &Engine, name: &str, labels: &[(&str, &str)]) -> f64 {
+    engine.metrics().value(name, labels).unwrap_or_else(|| panic!("no {name} {labels:?}"))
+}
+
+#[test]
+fn calls_are_counted_by_how_they_end() {
+    let dir = tempfile::tempdir().unwrap();
+    write_wav(&dir.path().join("in.wav"));
+    let (engine, other) = (Engine::new().unwrap(), Engine::new().unwrap());
+    let level = json!({"level": {"measure": "loudness", "integrated_lufs": -20.0, "true_peak_dbtp": -1.0}});
+    engine.process(&recipe(dir.path(), "in.wav", level), &Control::default()).unwrap();
+    engine.process(&recipe(dir.path(), "no.wav", json!({})), &Control::default()).unwrap_err();
+    let control = Control::default();
+    control.cancel.cancel();
+    engine.process(&recipe(dir.path(), "in.wav", json!({})), &control).unwrap_err();
+    let input = dir.path().join("in.wav");
+    engine.probe(Source::from(input.as_path()), &ReadOptions::default()).unwrap();
+    engine.measure(Source::from(input.as_path()), &ReadOptions::default(), &Control::default()).unwrap();
+
+    let ended = |operation, outcome| {
+        figure(&engine, "pure_sound_operations", &[("operation", operation), ("outcome", outcome)])
+    };
+    let process = ["succeeded", "failed", "cancelled"].map(|outcome| ended("process", outcome));
+    assert_eq!((process, ended("probe", "succeeded"), ended("open", "succeeded")), ([1.0; 3], 1.0, 0.0));
+    assert_eq!(ended("measure", "succeeded"), 1.0);
+    let error = [("operation", "process"), ("error", "NOT_FOUND")];
+    assert_eq!(figure(&engine, "pure_sound_operation_errors", &error), 1.0);
+    assert_eq!(figure(&engine, "pure_sound_operations_running", &[("operation", "process")]), 0.0);
+    assert_eq!(figure(&engine, "pure_sound_process_audio_seconds", &[]), 1.0);
+    assert_eq!(figure(&engine, "pure_sound_process_outputs", &[("format", "wav")]), 1.0);
+    assert_eq!(figure(&engine, "pure_sound_admissions", &[]), engine.resources().usage().granted as f64);
+    assert!(figure(&engine, "pure_sound_resource_peak", &[("resource", "memory")]) > 0.0);
+    assert_eq!(figure(&engine, "pure_sound_resource_used", &[("resource", "memory")]), 0.0);
+    assert_eq!(figure(&engine, "pure_sound_retries", &[]), 0.0);
+    assert_eq!(figure(&engine, "pure_sound_events_published", &[]), engine.events().last_sequence() as f64);
+    let text = engine.metrics().to_openmetrics();
+    for line in [
+        "pure_sound_process_realtime_factor_count 1\n",
+        "pure_sound_process_stage_duration_seconds_count{stage=\"verify\"} 1\n",
+        "pure_sound_process_stage_duration_seconds_count{stage=\"publish\"} 1\n",
+        "pure_sound_operation_duration_seconds_count{operation=\"process\"} 3\n",
+        "# {trace_id=\"",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let idle = [("operation", "process"), ("outcome", "succeeded")];
+    assert_eq!(figure(&other, "pure_sound_operations", &idle), 0.0, "another engine knows nothing of it");
+}
+
+#[test]
+fn an_engine_that_is_not_observed_counts_and_tells_nothing_and_makes_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    write_wav(&dir.path().join("in.wav"));
+    let run = |observe| {
+        let engine = Engine::builder().observe(observe).build().unwrap();
+        let level = json!({"level": {"measure": "loudness", "integrated_lufs": -20.0, "true_peak_dbtp": -1.0}});
+        engine.process(&recipe(dir.path(), "in.wav", level), &Control::default()).unwrap();
+        let ended = [("operation", "process"), ("outcome", "succeeded")];
+        let counted = figure(&engine, "pure_sound_operations", &ended);
+        (std::fs::read(dir.path().join("out.wav")).unwrap(), engine.events().last_sequence(), counted)
+    };
+    let (observed, unobserved) = (run(true), run(false));
+    assert_eq!((observed.1, observed.2), (7, 1.0));
+    assert_eq!((unobserved.1, unobserved.2), (0, 0.0));
+    assert!(observed.0 == unobserved.0);
+}
+
+#[test]
+fn all_threads_of_a_run_speak_to_the_log_of_the_engine() {
+    use crate::observe::{LogLevel, LogRecord};
+    let dir = tempfile::tempdir().unwrap();
+    write_wav(&dir.path().join("in.wav"));
+    let records = Arc::<Mutex<Vec<LogRecord>>>::default();
+    let sink = Arc::clone(&records);
+    let engine = Engine::builder().log(LogLevel::Debug, Arc::new(move |r: &LogRecord| lock(&sink).push(r.clone())));
+    let engine = engine.build().unwrap();
+    let run = |name| {
+        let level = json!({"level": {"measure": "loudness", "integrated_lufs": -20.0, "true_peak_dbtp": -1.0}});
+        let _ = engine.process(&recipe(dir.path(), name, level), &Control::default());
+    };
+    run("in.wav");
+    {
+        let records = lock(&records);
+        // From the thread of the output, in the spans of the run.
+        let verified = records.iter().find(|r| r.message == "verified").expect("told at this level");
+        let names: Vec<&str> = verified.spans.iter().map(|s| s.name).collect();
+        assert_eq!(names, ["run", "process"]);
+        assert!(records.iter().any(|r| r.message == "processed" && r.level == LogLevel::Info));
+        assert!(records.iter().all(|r| r.spans[0].fields["id"] == verified.spans[0].fields["id"]));
+    }
+    lock(&records).clear();
+    engine.log().set_level(LogLevel::Error);
+    run("in.wav");
+    assert!(lock(&records).is_empty());
+    run("no.wav");
+    assert_eq!((lock(&records).len(), lock(&records)[0].level), (1, LogLevel::Error));
+    assert_eq!(figure(&engine, "pure_sound_log_records", &[("level", "error")]), 1.0);
+    engine.log().mute();
+    run("no.wav");
+    assert_eq!(lock(&records).len(), 1);
+}
+
+#[test]
+fn health_tells_of_storage_events_and_configuration() {
+    use crate::services::HealthStatus;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.yaml");
+    std::fs::write(&file, "limits: {max_channels: 2}\n").unwrap();
+    let config = Config::open(ConfigOptions::new().user_file(&file)).unwrap();
+    let engine = Engine::builder().config(&config).temp_dir(dir.path().join("gone")).build().unwrap();
+    let answer = engine.health().ready();
+    assert_eq!((answer.status, answer.http_status()), (HealthStatus::Fail, 503));
+    assert_eq!(answer.checks["temp:writable"][0].status, HealthStatus::Fail);
+    assert_eq!(answer.checks["config:rejected"][0].status, HealthStatus::Pass);
+    assert_eq!(engine.health().live().status, HealthStatus::Pass);
+    assert_eq!(figure(&engine, "pure_sound_health_status", &[("check", "temp:writable")]), 2.0);
+
+    std::fs::write(&file, "limits: {max_channels: none}\n").unwrap();
+    config.reload().unwrap_err();
+    config.reload().unwrap_err();
+    assert_eq!(figure(&engine, "pure_sound_config_rejections", &[]), 1.0);
+    let other = Engine::builder().config(&config).temp_dir(dir.path()).build().unwrap();
+    let checks = other.health().ready().checks;
+    assert_eq!(checks["config:rejected"][0].status, HealthStatus::Warn);
+    assert!(checks["config:rejected"][0].output.as_ref().unwrap().contains("limits.max_channels"));
+    assert_eq!(checks["temp:writable"][0].status, HealthStatus::Pass);
+}
+
+#[test]
+fn every_metric_of_the_engine_has_a_right_name_and_help() {
+    let config = Config::open(ConfigOptions::new()).unwrap();
+    let engine = Engine::builder().config(&config).build().unwrap();
+    let all = engine.metrics().catalogue();
+    assert!(all.len() >= 25, "{}", all.len());
+    for metric in all {
+        assert!(metric.name.starts_with("pure_sound_") && metric.help.ends_with('.'), "{}", metric.name);
+    }
 }

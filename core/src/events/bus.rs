@@ -14,7 +14,7 @@ use super::history::History;
 use super::inbox::Inbox;
 use super::lane::Class;
 use super::payloads::{HealthStatus, ServiceHealth};
-use super::subscriber::{Mode, Subscriber};
+use super::subscriber::{Mode, Subscriber, Totals};
 use super::topic::check_topic;
 use crate::error::{Error, Result};
 use crate::services::seams::{Clock, IdGenerator, SystemClock, UuidV7};
@@ -65,8 +65,14 @@ pub struct BusStats {
     pub dead_events: u64,
     /// Publications that failed because a lossless subscriber had no room in time.
     pub refused: u64,
+    /// Events that a subscriber was too slow for, over all subscribers that are or were.
+    pub lost: u64,
+    /// Events that a handler failed at, over all subscribers that are or were.
+    pub failed: u64,
     /// Subscribers now.
     pub subscribers: u64,
+    /// Subscribers that are suspended now.
+    pub suspended: u64,
     /// Events in the history now.
     pub history_events: u64,
     /// Bytes of the history now.
@@ -133,6 +139,7 @@ pub(super) struct Inner {
     pub options: EventOptions,
     pub stream: u64,
     pub next_id: AtomicU64,
+    pub totals: Arc<Totals>,
     clock: Arc<dyn Clock>,
     dead_events: AtomicU64,
     refused: AtomicU64,
@@ -198,6 +205,7 @@ impl EventBus {
             options,
             stream: (id as u64) ^ ((id >> 64) as u64),
             next_id: AtomicU64::new(1),
+            totals: Arc::default(),
             clock,
             dead_events: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -251,10 +259,19 @@ impl EventBus {
             published: core.last(),
             dead_events: self.inner.dead_events.load(Ordering::Relaxed),
             refused: self.inner.refused.load(Ordering::Relaxed),
+            lost: self.inner.totals.lost.load(Ordering::Relaxed),
+            failed: self.inner.totals.failed.load(Ordering::Relaxed),
+            suspended: core.subscribers.iter().filter(|s| s.is_suspended()).count() as u64,
             subscribers: core.subscribers.len() as u64,
             history_events: core.history.len() as u64,
             history_bytes: core.history.bytes() as u64,
         }
+    }
+
+    /// Names of the subscribers that are suspended after too many failures in a row.
+    pub fn suspended(&self) -> Vec<String> {
+        let core = lock(&self.inner.core);
+        core.subscribers.iter().filter(|s| s.is_suspended()).map(|s| s.name.clone()).collect()
     }
 
     /// Takes no more events, lets subscribers handle what they have until `timeout` is over, and ends them all. Returns how many

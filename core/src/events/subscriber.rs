@@ -63,6 +63,13 @@ pub(super) enum Mode {
     Poll,
 }
 
+/// What all subscribers of a bus did so far, those that are gone too.
+#[derive(Default)]
+pub(super) struct Totals {
+    pub lost: AtomicU64,
+    pub failed: AtomicU64,
+}
+
 pub(super) struct Durable {
     pub store: Arc<dyn CursorStore>,
     pub name: String,
@@ -81,6 +88,7 @@ pub(super) struct Subscriber {
     pub handler: Option<Handler>,
     pub durable: Option<Durable>,
     pub bus: Weak<Inner>,
+    pub totals: Arc<Totals>,
     pub suspend_after: u32,
     pub max_dead: usize,
     pub failures_in_row: AtomicU32,
@@ -124,7 +132,10 @@ impl Subscriber {
         }
         let Some((pushed, asleep)) = inbox.push(Arc::clone(event)) else { return false };
         match pushed {
-            Pushed::DroppedOldest => self.lost.fetch_add(1, Ordering::Relaxed),
+            Pushed::DroppedOldest => {
+                self.totals.lost.fetch_add(1, Ordering::Relaxed);
+                self.lost.fetch_add(1, Ordering::Relaxed)
+            }
             Pushed::Replaced => self.replaced.fetch_add(1, Ordering::Relaxed),
             Pushed::Added => 0,
         };
@@ -228,6 +239,7 @@ impl Subscriber {
     fn fail(&self, delivery: &Delivery, reason: String) {
         if let Some(event) = delivery.event() {
             self.failed.fetch_add(1, Ordering::Relaxed);
+            self.totals.failed.fetch_add(1, Ordering::Relaxed);
             let mut dead = lock(&self.dead);
             dead.push_back(DeadLetter { event: Arc::clone(event), reason: reason.clone() });
             while dead.len() > self.max_dead {

@@ -187,6 +187,7 @@ impl EventBus {
             handler,
             durable,
             bus: Arc::downgrade(inner),
+            totals: Arc::clone(&inner.totals),
             suspend_after: inner.options.suspend_after.max(1),
             max_dead: inner.options.dead_letters,
             failures_in_row: AtomicU32::new(0),

@@ -152,6 +152,8 @@ fn losses_are_told_and_counted() {
     assert_eq!(rest(&lossy), ["lost 3", "3", "4"]);
     assert_eq!(rest(&latest), ["3", "4"], "the newest of each key");
     assert_eq!((lossy.stats().lost, latest.stats().lost, latest.stats().replaced), (3, 0, 3));
+    drop((lossy, latest));
+    assert_eq!((bus.stats().lost, bus.stats().subscribers), (3, 0), "losses stay known when the subscriber is gone");
 }
 
 #[test]
@@ -185,6 +187,7 @@ fn panics_and_errors_stay_with_their_subscriber_and_suspend_it() {
     assert_eq!(rest(&good).len(), 6);
     let stats = bad.stats();
     assert_eq!((stats.delivered, stats.failed, stats.skipped, stats.suspended), (1, 4, 1, true));
+    assert_eq!((bus.stats().failed, bus.stats().suspended, bus.suspended()), (4, 1, vec!["bad".to_owned()]));
     let reasons: Vec<_> = bad.take_dead_letters().into_iter().map(|d| d.reason).collect();
     assert_eq!(reasons, ["one", "panic: of an unknown type"], "the last two");
     let warning = health.try_next().unwrap();

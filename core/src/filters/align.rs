@@ -74,7 +74,7 @@ impl Align {
         feed.pop(state.window, &mut reference)?;
         let late = offset(&state.heard, reference.channel(0), state.search as usize, self.params.threshold);
         state.heard = Vec::new();
-        let frames = late.unwrap_or(0).unsigned_abs() as u64;
+        let frames = late.unwrap_or(0).unsigned_abs();
         let cut = late.is_some_and(|late| late > 0);
         if cut {
             state.waiting.pop(frames, None)?;

@@ -67,6 +67,7 @@ pub(crate) fn analyse(
     tracker: &Tracker<'_>,
     each: &mut dyn FnMut(&Buffer) -> Result<()>,
 ) -> Result<Analysed> {
+    let _span = tracing::info_span!("analyse").entered();
     let spec = decoder.info().spec;
     let _blocks = tracker.memory().take(pipe_bytes(spec))?;
     if front.is_empty() && !measure {
@@ -172,6 +173,7 @@ pub(crate) fn new_meter(spec: Spec) -> Result<LoudnessMeter> {
 
 /// Decodes and measures a whole stream on two threads. `each` sees every block before it is measured.
 pub(crate) fn measure_all(decoder: &mut dyn Decoder, stage: Stage, tracker: &Tracker<'_>) -> Result<(Loudness, u64)> {
+    let _span = tracing::info_span!("measure", stage = stage.name()).entered();
     let spec = decoder.info().spec;
     let _blocks = tracker.memory().take(pipe_bytes(spec))?;
     let mut meter = new_meter(spec)?;

@@ -180,6 +180,7 @@ impl<'a> Lane<'a> {
     pub(super) fn encode(&mut self, sink: Box<dyn Sink>, filters: &[FilterSpec], feed: Feed<'_>) -> Result<Encoded> {
         let start = Instant::now();
         let (working, tracker) = (self.context.job.working, self.context.tracker);
+        let _span = tracing::info_span!("encode", path = %self.path.display()).entered();
         let mut chain = FileChain::new(filters)?;
         let spec = chain.prepare(working, BLOCK_FRAMES)?;
         if spec != self.output.negotiated.spec {

@@ -4,6 +4,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::audio::{Buffer, Planar, Spec};
 use crate::error::{Error, Result};
+use crate::observe::Carrier;
 
 /// Blocks in flight between two stages: enough to smooth uneven work, few enough to stay in cache.
 const DEPTH: usize = 8;
@@ -114,8 +115,9 @@ pub(crate) fn two_stages<T: Copy + Default + Send, A: Send, B>(
     consume: impl FnOnce(BlockReceiver<T>) -> Result<B>,
 ) -> Result<(A, B)> {
     let (sender, receiver) = block_pipe();
+    let carrier = Carrier::here();
     std::thread::scope(|scope| {
-        let producer = scope.spawn(|| produce(sender));
+        let producer = scope.spawn(|| carrier.run(|| produce(sender)));
         let consumed = consume(receiver);
         let produced = producer.join().unwrap_or_else(|_| Err(Error::internal("a pipeline thread panicked")));
         match (produced, consumed) {

@@ -20,6 +20,7 @@ use crate::formats::encode::{Encoder, PcmSample, pack_ints};
 use crate::formats::tags::{self, Metadata};
 use crate::formats::{Codec, CodecSet, Decoder, Duration, FormatSettings, MediaInfo};
 use crate::meter::Loudness;
+use crate::observe::Carrier;
 use crate::resources::Permit;
 use crate::services::seams::FileSystem;
 
@@ -56,7 +57,8 @@ pub(crate) fn run(
     let frames = expected_frames(recipe, decoder.info().spec.rate_hz, decoder.info().duration);
     let tracker = Tracker::new(control, decoder.info().spec.rate_hz, frames)
         .with_stages(stages)
-        .with_memory(resources.permit.memory());
+        .with_memory(resources.permit.memory())
+        .with_outputs(recipe.outputs.len());
     let (metadata, losses) = output_metadata(recipe, media, &job);
     let mut context = LaneContext {
         recipe,
@@ -90,6 +92,7 @@ pub(crate) fn run(
     };
     tracker.check()?;
     tracker.enter(Stage::Publish, 0);
+    let publish = tracing::info_span!("publish").entered();
     let mut timing = Timing { analyse_s, ..Timing::default() };
     let (mut outputs, mut pending) = (Vec::new(), Vec::new());
     for done in finished {
@@ -100,6 +103,7 @@ pub(crate) fn run(
         outputs.push(done.report);
     }
     publish_all(&*resources.files, pending, recipe.overwrite)?;
+    drop(publish);
     let mut input = decoder.info().clone();
     let seconds = input.spec.seconds(analysed.frames);
     input.duration = Some(Duration { frames: analysed.frames, exact: true });
@@ -138,7 +142,9 @@ fn run_levelled(
     let analyse_s = start.elapsed().as_secs_f64();
     let Some(filtered) = analysed.filtered else { return Err(Error::internal("the first pass measures")) };
     context.frames_hint = Some(spool.frames());
-    context.tracker.enter(Stage::Encode, spool.frames() * job.outputs.len() as u64);
+    context.tracker.expect(spool.frames(), job.working.rate_hz);
+    // Entered even when no pass is needed to find the gain.
+    context.tracker.enter(Stage::Solve, 0);
     let finished = run_lanes(context, resources, |lane| lane.run_levelled(&spool, &filtered, &target))?;
     Ok((analysed, finished, analyse_s))
 }
@@ -151,6 +157,7 @@ fn run_lanes(
 ) -> Result<Vec<Finished>> {
     let lanes = (0..context.job.outputs.len()).map(|i| Lane::new(context, i)).collect::<Result<Vec<_>>>()?;
     let at_once = resources.pool.current_num_threads().max(1);
+    let carrier = Carrier::here();
     let mut results = Vec::new();
     let mut lanes = lanes.into_iter();
     loop {
@@ -159,7 +166,7 @@ fn run_lanes(
             break;
         }
         std::thread::scope(|scope| {
-            let threads: Vec<_> = group.into_iter().map(|lane| scope.spawn(|| work(lane))).collect();
+            let threads: Vec<_> = group.into_iter().map(|lane| scope.spawn(|| carrier.run(|| work(lane)))).collect();
             results.extend(
                 threads
                     .into_iter()
@@ -186,13 +193,14 @@ fn run_direct(decoder: &mut dyn Decoder, context: &LaneContext<'_>) -> Result<(A
     let job = context.job;
     let lanes = (0..job.outputs.len()).map(|i| Lane::new(context, i)).collect::<Result<Vec<_>>>()?;
     let measure = context.recipe.verify == Verify::Full;
+    let carrier = &Carrier::here();
     std::thread::scope(|scope| {
         let mut senders = Vec::new();
         let mut threads = Vec::new();
         for lane in lanes {
             let (sender, receiver) = block_pipe();
             senders.push(sender);
-            threads.push(scope.spawn(move || lane.run_direct(receiver)));
+            threads.push(scope.spawn(move || carrier.run(|| lane.run_direct(receiver))));
         }
         let analysed = analyse(decoder, &context.recipe.trim, &job.front, measure, context.tracker, &mut |block| {
             senders.iter().try_for_each(|s| s.send(block))

@@ -95,6 +95,7 @@ impl Solver<'_> {
 
     /// Finds gain and limiter so that the result has the level `wanted` with true peaks of at most `ceiling_dbtp`.
     pub fn solve(&self, before: &Loudness, target: &LevelTarget, wanted: f64, ceiling_dbtp: f64) -> Result<Solution> {
+        let _span = tracing::info_span!("solve", wanted, ceiling_dbtp).entered();
         let level = level_of(target, before);
         if !level.is_finite() {
             let reason = "the input is silent: no gain gives it a level".to_owned();

@@ -164,7 +164,7 @@ pub fn fail_everywhere(way: &Way, inputs: &Path, scratch: &Path, points: u64) ->
         .collect();
     let stride = (tally.operations * faults.len() as u64).div_ceil(points.max(1)).max(1);
     // Without a common divisor with the number of faults, so that each kind has its turn.
-    let shares = |n: u64| (2..=n).any(|d| n % d == 0 && faults.len() as u64 % d == 0);
+    let shares = |n: u64| (2..=n).any(|d| n.is_multiple_of(d) && (faults.len() as u64).is_multiple_of(d));
     let stride = (stride..).find(|n| !shares(*n)).unwrap_or(1);
     let mut number = 0;
     for at in 0..tally.operations {

@@ -1,12 +1,16 @@
 //! What all subcommands share: global options, the engine, cancellation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use pure_sound::Engine;
 use pure_sound::config::{Config, ConfigOptions};
+use pure_sound::observe::Metrics;
 use pure_sound::processing::{CancelToken, Control};
+use pure_sound::services::seams::{FileSystem, SystemFiles};
+use pure_sound::{Engine, Error};
 
 use crate::failure::Failure;
+use crate::log::LogArg;
 use crate::progress::Progress;
 
 /// Options that every subcommand takes.
@@ -23,7 +27,7 @@ pub struct GlobalArgs {
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Configuration file (YAML, TOML, JSON); may be given several times, later ones win. Variables PURESOUND_SECTION__KEY win over
-    /// files, options over both.
+    /// files, options over both. The file of the user ('puresound config set --help' tells which) comes before all of them.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Vec<PathBuf>,
     /// Threads for CPU work; 0 is one per core, the default. Results do not depend on it.
@@ -38,6 +42,13 @@ pub struct GlobalArgs {
     /// Folder with presets of your own (YAML); may be given several times.
     #[arg(long, global = true, value_name = "DIR", env = "PURESOUND_PRESET_DIR", value_delimiter = ':')]
     pub preset_dir: Vec<PathBuf>,
+    /// Tell on standard error what the engine does: off, error, warn, info, debug or trace; with ':json' as JSON lines.
+    #[arg(long, global = true, value_name = "LEVEL[:json]", env = "PURESOUND_LOG")]
+    pub log: Option<LogArg>,
+    /// Write the figures of the engine to a file when the command ends, as OpenMetrics; in the older format of Prometheus when the name
+    /// ends in .prom, for collectors of files.
+    #[arg(long = "metrics", global = true, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
 }
 
 /// Global options together with the token that Ctrl-C cancels.
@@ -45,11 +56,13 @@ pub struct GlobalArgs {
 pub struct Context {
     pub args: GlobalArgs,
     pub cancel: CancelToken,
+    /// Those of the engine, once there is one.
+    metrics: OnceLock<Metrics>,
 }
 
 impl Context {
     pub fn new(args: GlobalArgs) -> Self {
-        Self { args, cancel: CancelToken::new() }
+        Self { args, cancel: CancelToken::new(), metrics: OnceLock::new() }
     }
 
     /// True when results go out as JSON of either kind.
@@ -57,10 +70,28 @@ impl Context {
         self.args.json || self.args.jsonl
     }
 
+    /// Where the configuration is read from: the file of the user, those of the command line, variables.
+    pub fn config_options(&self) -> ConfigOptions {
+        let own = own_config().filter(|path| path.exists());
+        let files = own.iter().chain(&self.args.config);
+        files.fold(ConfigOptions::new().process_variables(), ConfigOptions::user_file)
+    }
+
     /// The configuration of files and variables.
     pub fn config(&self) -> Result<Config, Failure> {
-        let options = ConfigOptions::new().process_variables();
-        Ok(Config::open(self.args.config.iter().fold(options, ConfigOptions::user_file))?)
+        Ok(Config::open(self.config_options())?)
+    }
+
+    /// Writes the figures of the engine, when that is wanted. Replaces the file whole, so that nobody reads half of it.
+    pub fn write_metrics(&self) -> Result<(), Failure> {
+        let (Some(path), Some(metrics)) = (&self.args.metrics_file, self.metrics.get()) else { return Ok(()) };
+        let older = path.extension().is_some_and(|e| e == "prom");
+        let text = if older { metrics.to_prometheus() } else { metrics.to_openmetrics() };
+        if let Err(error) = SystemFiles.replace(path, text.as_bytes()) {
+            return Err(Error::io("write", Some(path), error).into());
+        }
+        readable(path);
+        Ok(())
     }
 
     /// An engine with this configuration and, over it, the options of the command line.
@@ -78,11 +109,44 @@ impl Context {
         for dir in &self.args.preset_dir {
             builder = builder.preset_dir(dir);
         }
-        Ok(builder.build()?)
+        if let Some(log) = self.args.log {
+            builder = builder.log(log.level, log.sink());
+        }
+        let engine = builder.build()?;
+        self.metrics.get_or_init(|| engine.metrics().clone());
+        Ok(engine)
     }
 
     /// Cancellation and progress for one job.
     pub fn control(&self, progress: &Progress) -> Control {
         Control { cancel: self.cancel.clone(), progress: progress.callback(), ..Control::default() }
     }
+}
+
+/// The configuration file of the user: `puresound/config.yaml` where such files are kept, or what PURESOUND_CONFIG names; none when
+/// that is empty.
+pub fn own_config() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("PURESOUND_CONFIG") {
+        return Some(named).filter(|n| !n.is_empty()).map(PathBuf::from);
+    }
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let folder = if cfg!(windows) {
+        set("APPDATA")
+    } else {
+        // XDG Base Directory Specification: relative paths are ignored.
+        set("XDG_CONFIG_HOME").filter(|p| p.is_absolute()).or_else(|| Some(set("HOME")?.join(".config")))
+    };
+    Some(folder?.join("puresound").join("config.yaml"))
+}
+
+/// Figures are for others to read: a new file gets the usual permissions instead of those of a private one.
+fn readable(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The collector says so itself when it cannot read the file.
+        let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644));
+    }
+    #[cfg(not(unix))]
+    let _ = path;
 }

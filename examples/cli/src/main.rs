@@ -13,8 +13,11 @@ mod decode;
 mod failure;
 mod filter_docs;
 mod filters;
+mod health;
 mod job;
+mod log;
 mod loudness;
+mod metrics;
 mod plan;
 mod presets;
 mod probe;
@@ -61,6 +64,8 @@ enum Command {
     Batch(batch::Args),
     Schema(schema::Args),
     Config(config::Args),
+    Health(health::Args),
+    Metrics(metrics::Args),
     Completions(completions::Args),
 }
 
@@ -71,7 +76,9 @@ fn main() -> ExitCode {
     };
     let context = Context::new(cli.global);
     let result = signals::install(&context.cancel).and_then(|()| run(&context, cli.command));
-    match result {
+    // Also of a command that failed: its errors are among the figures.
+    let written = context.write_metrics();
+    match result.and(written) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(&context),
     }
@@ -92,6 +99,8 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Batch(args) => batch::run(context, &args),
         Command::Schema(args) => schema::run(&args),
         Command::Config(args) => config::run(context, &args),
+        Command::Health(args) => health::run(context, &args),
+        Command::Metrics(args) => metrics::run(context, &args),
         Command::Completions(args) => completions::run(&args),
     }
 }

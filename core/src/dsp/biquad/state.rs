@@ -17,7 +17,7 @@ impl State {
     /// is what a section costs.
     #[inline(always)]
     pub fn step(&mut self, c: &Coefficients, x: f64) -> f64 {
-        let [c1, c2] = c.from_input();
+        let [c1, c2] = c.input_part();
         let y = c.b0 * x + self.s1;
         let next = (c1 * x + self.s2) - c.a1 * self.s1;
         self.s2 = c2 * x - c.a2 * self.s1;

@@ -123,7 +123,7 @@ fn run<S: Simd, F: Frames, const N: usize>(
     for i in 0..N {
         s1[i] = f64x2::simd_from(simd, [first[i].s1, second[i].s1]);
         s2[i] = f64x2::simd_from(simd, [first[i].s2, second[i].s2]);
-        let [c1, c2] = sections[i].from_input();
+        let [c1, c2] = sections[i].input_part();
         let from = [sections[i].b0, c1, c2, sections[i].a1, sections[i].a2];
         for k in 0..5 {
             c[i][k] = f64x2::splat(simd, from[k]);

@@ -16,7 +16,7 @@ impl KCoefficients {
     /// From the shelf and the high-pass.
     pub fn new(shelf: &Coefficients, highpass: &Coefficients) -> Self {
         let section = |c: &Coefficients| {
-            let [c1, c2] = c.from_input();
+            let [c1, c2] = c.input_part();
             [c.b0, c1, c2, c.a1, c.a2]
         };
         Self { sections: [section(shelf), section(highpass)] }

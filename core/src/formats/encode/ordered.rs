@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use rayon::ThreadPool;
 
 use crate::error::{Error, Result};
+use crate::observe::Carrier;
 
 /// A queue of jobs on an optional pool.
 pub(crate) struct Ordered<T> {
@@ -35,7 +36,8 @@ impl<T: Send + 'static> Ordered<T> {
             Some(pool) => {
                 let (sender, receiver) = bounded(1);
                 // A send fails only when the encoder was dropped: nobody wants the result then.
-                pool.spawn(move || drop(sender.send(guarded())));
+                let carrier = Carrier::here();
+                pool.spawn(move || drop(sender.send(carrier.run(guarded))));
                 self.running.push_back(receiver);
             }
         }

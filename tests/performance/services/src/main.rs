@@ -1,10 +1,14 @@
 //! Figures of the core services: one line `ID what value goal PASS|FAIL` each; exit code 1 when one fails.
 //!
-//! `cargo run --release -p pure-sound-service-figures [-- EVENTS [RELOADS [PERMITS [FAULTS [MINUTES]]]]]`, by default 1,000,000,
-//! 2,000, 10,000,000, 500 a way, and recordings of 120 minutes.
+//! `cargo run --release -p pure-sound-service-figures [-- EVENTS [RELOADS [PERMITS [FAULTS [MINUTES [ROUNDS]]]]]]`, by default
+//! 1,000,000, 2,000, 10,000,000, 500 a way, recordings of 120 minutes, and 15. With `--metrics FILE` it writes the figures of an engine
+//! under hostile labels, for another reader. With `--observed [ROUNDS]` it measures what observing costs, and nothing else.
 
+mod cost;
 mod events;
 mod faults;
+mod health;
+mod metrics;
 mod permits;
 mod queueing;
 mod reloads;
@@ -30,10 +34,22 @@ fn status_kib(field: &str) -> Option<u64> {
 
 fn main() {
     let number = |n: usize, default| std::env::args().nth(n).map_or(Ok(default), |s| s.parse::<u64>());
-    let [Ok(events), Ok(reloads), Ok(permits), Ok(points), Ok(minutes)] =
-        [number(1, 1_000_000), number(2, 2_000), number(3, 10_000_000), number(4, 500), number(5, 120)]
+    match (std::env::args().nth(1).as_deref(), std::env::args().nth(2)) {
+        (Some("--start"), _) => return cost::start_here(),
+        (Some("--metrics"), Some(file)) => std::process::exit(i32::from(!metrics::run(std::path::Path::new(&file)))),
+        (Some("--observed"), rounds) => {
+            let rounds = rounds.and_then(|r| r.parse().ok()).unwrap_or(15);
+            std::process::exit(i32::from(!(cost::run(rounds) && health::run())));
+        }
+        _ => {}
+    }
+    let [Ok(events), Ok(reloads), Ok(permits), Ok(points), Ok(minutes), Ok(rounds)] =
+        [number(1, 1_000_000), number(2, 2_000), number(3, 10_000_000), number(4, 500), number(5, 120), number(6, 15)]
     else {
-        eprintln!("usage: pure-sound-service-figures [EVENTS [RELOADS [PERMITS [FAULTS [MINUTES]]]]]");
+        eprintln!(
+            "usage: pure-sound-service-figures [EVENTS [RELOADS [PERMITS [FAULTS [MINUTES [ROUNDS]]]]] | --observed [ROUNDS] | \
+             --metrics FILE]"
+        );
         std::process::exit(2);
     };
     // Handlers that panic are part of the measurement; their messages are not.
@@ -50,6 +66,8 @@ fn main() {
         permits::run(permits),
         queueing::run(minutes, memory_mib),
         faults::run(points, if points < 100 { 3.0 } else { 10.0 }),
+        health::run(),
+        cost::run(rounds),
     ];
     std::process::exit(i32::from(good.contains(&false)));
 }

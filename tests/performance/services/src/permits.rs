@@ -65,7 +65,9 @@ fn worker(pool: &ResourcePool, seed: u64, left: &AtomicU64, held: &[AtomicU64; 2
             if lease.is_err() || permit.memory().take(1).is_ok() {
                 add(&counts.wrong);
             }
-            [0, 1].map(|k| held[k].fetch_sub(asked[k], Ordering::SeqCst));
+            for (held, asked) in held.iter().zip(asked) {
+                held.fetch_sub(asked, Ordering::SeqCst);
+            }
             if way == 999 {
                 panic_any("on purpose");
             }

@@ -88,7 +88,7 @@ pub fn run(minutes: u64, memory_mib: u32) -> bool {
             })
             .collect();
         jobs.into_iter()
-            .filter_map(|j| Some(j.join().map_or("panic".into(), |r| r.err().map_or(String::new(), |e| e.to_string()))))
+            .map(|j| j.join().map_or("panic".into(), |r| r.err().map_or(String::new(), |e| e.to_string())))
             .filter(|e| !e.is_empty())
             .collect()
     });
