@@ -3,6 +3,7 @@
 mod admission;
 mod audio;
 mod compose;
+mod current;
 mod memory;
 mod observed;
 mod part_metrics;
