@@ -52,7 +52,7 @@ impl Decoder {
     ) -> PyResult<Self> {
         let Input { source, faults } = input;
         let caller = Caller { faults: faults.clone(), ..Caller::default() };
-        let decoder = caller.run(py, || engine.open(source, options))?;
+        let decoder = caller.run(py, |_| engine.open(source, options))?;
         let spec = decoder.info().spec;
         let state = State { decoder, block: Buffer::new(spec, 0) };
         Ok(Self { state: Mutex::new(Some(state)), spec, faults, home })

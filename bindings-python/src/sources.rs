@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyTuple};
 use pyo3::{type_hint_identifier, type_hint_subscript, type_hint_union};
 
 use crate::errors::raise;
@@ -191,10 +191,4 @@ impl Seek for PyFile {
         })?;
         at.checked_sub(self.start).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "sought before the start"))
     }
-}
-
-/// JSON text from an object of Python, by its own `json`.
-pub fn json_loads<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyDict>> {
-    static LOADS: pyo3::sync::PyOnceLock<Py<PyAny>> = pyo3::sync::PyOnceLock::new();
-    Ok(LOADS.import(py, "json", "loads")?.call1((text,))?.cast_into()?)
 }
