@@ -1,5 +1,7 @@
 //! The facade: everything that programs and bindings do goes through an [`Engine`].
 
+mod audio;
+mod memory;
 mod run_events;
 #[cfg(test)]
 mod tests;
@@ -7,7 +9,7 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::{Config, LimitSettings, Settings};
+use crate::config::{Config, ConfigOptions, LimitSettings, Settings};
 use crate::error::{Error, Result};
 use crate::events::{EventBus, EventOptions, Subscription};
 use crate::filters::FilterSpec;
@@ -92,6 +94,25 @@ impl EngineBuilder {
         self
     }
 
+    /// Takes settings as a JSON object shaped like a configuration file: `{"engine": {"threads": 2}}`. Keys that are left out have
+    /// their defaults. Counts as [`EngineBuilder::settings`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with everything that is wrong, and suggestions.
+    pub fn settings_json(self, settings: &serde_json::Value) -> Result<Self> {
+        let given = settings.as_object().filter(|object| !object.is_empty());
+        if given.is_none() && !settings.is_null() && !settings.is_object() {
+            return Err(Error::InvalidValue {
+                name: "settings".into(),
+                value: settings.to_string(),
+                allowed: "an object with the sections of a configuration".into(),
+            });
+        }
+        let values = given.map_or_else(Vec::new, |_| leaves(settings));
+        let config = Config::open(ConfigOptions::new().host_values(values))?;
+        Ok(self.settings(config.current().settings.clone()))
+    }
+
     /// Follows a configuration: keys that need a restart are read when the engine is built, `limits.*` by each call, and the
     /// history of the bus follows `events.history_*`. Events go to the bus of the configuration.
     pub fn config(mut self, config: &Config) -> Self {
@@ -144,6 +165,24 @@ impl EngineBuilder {
             _resizing: resizing,
         })
     }
+}
+
+/// The values of nested objects, by dotted path.
+fn leaves(value: &serde_json::Value) -> Vec<(String, serde_json::Value)> {
+    fn visit(path: &str, value: &serde_json::Value, into: &mut Vec<(String, serde_json::Value)>) {
+        match value.as_object().filter(|object| !object.is_empty()) {
+            Some(object) => {
+                for (key, value) in object {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    visit(&path, value, into);
+                }
+            }
+            None => into.push((path.to_owned(), value.clone())),
+        }
+    }
+    let mut all = Vec::new();
+    visit("", value, &mut all);
+    all
 }
 
 /// Keeps the history of the bus of `config` as large as `events.history_*` say, until the subscription goes.
@@ -258,6 +297,16 @@ impl Engine {
     /// Those of [`crate::formats::open`]; [`Error::Cancelled`].
     pub fn measure(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<Loudness> {
         processing::measure(&mut *self.open(source, options)?, control)
+    }
+
+    /// The recipe that a JSON object asks for: the fields of a [`Recipe`], and
+    /// `preset` (its values hold where the request says nothing: objects merge, everything else replaces),
+    /// `output` (short for `outputs`: a path, or a list), outputs that are paths, filters as text (`highpass:cutoff_hz=80`).
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] for a preset or filter; [`Error::InvalidValue`] for what is no recipe; [`Error::Conflict`].
+    pub fn recipe(&self, request: &serde_json::Value) -> Result<Recipe> {
+        processing::recipe_of(&self.presets, request)
     }
 
     /// Tells what [`Engine::process`] would do.

@@ -12,11 +12,14 @@ pub mod error;
 pub mod events;
 pub mod filters;
 pub mod formats;
+mod guard;
 pub mod meter;
 pub mod presets;
 pub mod processing;
+pub mod schema;
 pub mod services;
 mod sync;
 
 pub use engine::{Engine, EngineBuilder};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorCode, ErrorKind, Result};
+pub use guard::guarded;

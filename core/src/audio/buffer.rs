@@ -176,6 +176,41 @@ impl<T: Copy + Default> Planar<T> {
         self.stride = stride;
     }
 
+    /// As [`Planar::grow`]; false, and nothing done, when the memory cannot be had.
+    pub fn try_grow(&mut self, capacity_frames: usize) -> bool {
+        if capacity_frames <= self.stride {
+            return true;
+        }
+        let samples = capacity_frames.checked_next_power_of_two().and_then(|n| n.checked_mul(self.spec.channels()));
+        // Asks for the memory and gives it back: the system tells whether `grow` can have it.
+        let there = samples.is_some_and(|samples| Vec::<T>::new().try_reserve_exact(samples).is_ok());
+        if there {
+            self.grow(capacity_frames);
+        }
+        there
+    }
+
+    /// The samples as one vector, `channels x frames`, channel after channel. Copies nothing when the capacity is that of the
+    /// frames, and moves within the storage otherwise.
+    pub fn into_planar(mut self) -> Vec<T> {
+        let (frames, stride, channels) = (self.frames, self.stride, self.channel_count());
+        if frames != stride {
+            for channel in 1..channels {
+                self.data.copy_within(channel * stride..channel * stride + frames, channel * frames);
+            }
+        }
+        self.data.truncate(frames * channels);
+        self.data
+    }
+
+    /// A buffer of samples that stand channel after channel, as [`Planar::into_planar`] gives them. What does not fill a frame is
+    /// left out.
+    pub fn from_planar(spec: Spec, mut data: Vec<T>) -> Self {
+        let frames = data.len() / spec.channels().max(1);
+        data.truncate(frames * spec.channels());
+        Self { spec, frames, stride: frames, data }
+    }
+
     /// Writes the frames interleaved into `out`, which is cleared first. Allocates when `out` is too small.
     pub fn interleave_into(&self, out: &mut Vec<T>) {
         let channels = self.channel_count();

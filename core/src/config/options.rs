@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::layers::{Entries, Entry, Origin, Reader};
 use crate::error::Problem;
 use crate::services::seams::{Clock, FileSystem, SystemClock, SystemFiles};
@@ -16,6 +18,7 @@ pub struct ConfigOptions {
     prefix: String,
     pub(super) variables: Vec<(String, String)>,
     command_line: Vec<(String, String)>,
+    host: Vec<(String, Value)>,
     pub(super) files: Arc<dyn FileSystem>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -29,6 +32,7 @@ impl Default for ConfigOptions {
             prefix: "PURESOUND_".into(),
             variables: Vec::new(),
             command_line: Vec::new(),
+            host: Vec::new(),
             files: Arc::new(SystemFiles),
             clock: Arc::new(SystemClock::default()),
         }
@@ -82,6 +86,12 @@ impl ConfigOptions {
     /// A value of the command line, `path` as in `events.lane_events`.
     pub fn command_line(mut self, path: impl Into<String>, value: impl Into<String>) -> Self {
         self.command_line.push((path.into(), value.into()));
+        self
+    }
+
+    /// Values of the program that embeds the library, by path, above all but those of calls to a running configuration.
+    pub fn host_values(mut self, values: impl IntoIterator<Item = (String, Value)>) -> Self {
+        self.host.extend(values);
         self
     }
 
@@ -153,6 +163,9 @@ impl ConfigOptions {
         }
         for (path, value) in &self.command_line {
             reader.text_value(path, value, Origin::CommandLine, &mut entries);
+        }
+        for (path, value) in &self.host {
+            reader.value(path, value.clone(), Origin::Call { by: "host".into() }, &mut entries);
         }
         entries
     }

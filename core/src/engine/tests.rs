@@ -177,3 +177,61 @@ fn the_history_follows_the_configuration_until_the_engine_goes() {
     drop((engine, poller));
     assert_eq!(config.events().stats().subscribers, 0);
 }
+
+#[test]
+fn audio_goes_through_memory_and_comes_back() {
+    let engine = Engine::new().unwrap();
+    let spec = crate::audio::Spec::new(8000, crate::audio::ChannelLayout::STEREO);
+    let channel = |step: usize| (0..8000).map(|n| ((n * step) % 64) as f32 / 128.0 - 0.25).collect::<Vec<f32>>();
+    let audio = crate::audio::Buffer::from_channels(spec, &[channel(3), channel(5)]);
+    let (options, control) = (ReadOptions::default(), Control::default());
+
+    let back = engine.decode(Source::from_audio(&audio).unwrap(), &options, &control).unwrap();
+    assert_eq!((back.spec(), back.frames()), (spec, 8000));
+    assert_eq!(back.into_planar(), audio.clone().into_planar());
+
+    let metadata = Metadata::default();
+    let flac = crate::formats::FormatSettings::from_name("flac").unwrap();
+    let (encoded, bytes) = engine.encode_to_memory(&audio, &flac, &metadata).unwrap();
+    assert_eq!(encoded.frames, 8000);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.flac");
+    engine.encode(&audio, &path, None, &metadata).unwrap();
+    assert!(std::fs::read(&path).unwrap() == bytes, "a path and memory give different bytes");
+
+    let outputs = json!({"outputs": [{"format": {"format": "flac"}}, {"format": {"format": "wav", "sample": "f32"}}]});
+    let recipe = engine.recipe(&outputs).unwrap();
+    let source = Source::from_audio(&audio).unwrap();
+    let (report, files) = engine.process_to_memory(source, &recipe, &control).unwrap();
+    assert_eq!(files.len(), 2);
+    assert_eq!(report.outputs[0].blake3, Some(blake3::hash(&files[0]).to_hex().to_string()));
+    let wav = engine.decode(Source::from(files[1].clone()), &options, &control).unwrap();
+    assert_eq!(wav.into_planar(), audio.into_planar());
+}
+
+#[test]
+fn outputs_in_memory_state_their_format_and_no_path() {
+    let engine = Engine::new().unwrap();
+    let run = |request| {
+        let recipe = engine.recipe(&request).unwrap();
+        let source = Source::from(Vec::from(*b"never opened"));
+        engine.process_to_memory(source, &recipe, &Control::default()).unwrap_err().to_string()
+    };
+    assert!(run(json!({"output": "a.wav"})).contains("outputs[0].path: 'a.wav'"));
+    assert!(run(json!({"outputs": [{}]})).contains("outputs[0].format"));
+    let cancelled = Control::default();
+    cancelled.cancel.cancel();
+    let error = engine.decode(Source::from("examples"), &ReadOptions::default(), &cancelled).unwrap_err();
+    assert!(matches!(error, Error::InvalidValue { .. } | Error::NotFound { .. }), "{error}");
+}
+
+#[test]
+fn settings_are_taken_as_json_and_mistakes_named() {
+    let build = |settings: serde_json::Value| Engine::builder().settings_json(&settings)?.build();
+    let engine = build(json!({"engine": {"threads": 3}})).unwrap();
+    assert_eq!(engine.pool.current_num_threads(), 3);
+    assert!(build(json!({})).is_ok() && build(json!(null)).is_ok());
+    let Error::Invalid { problems, .. } = build(json!({"engine": {"threds": 3}})).unwrap_err() else { panic!() };
+    assert!(problems[0].message.contains("threads"), "{problems:?}");
+    assert!(matches!(build(json!(3)), Err(Error::InvalidValue { .. })));
+}

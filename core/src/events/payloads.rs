@@ -126,7 +126,7 @@ payloads! {
         run: String,
         /// How.
         outcome: Outcome,
-        /// Code of the error, see [`crate::Error::TABLE`].
+        /// Code of the error, see [`crate::ErrorCode`].
         error_code: Option<u32>,
         /// The error in words.
         error: Option<String>,

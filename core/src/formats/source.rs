@@ -5,7 +5,10 @@ use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Limits;
+use super::encode::{self, Dither, PcmSample, PcmSettings};
+use super::tags::Metadata;
+use super::{FormatSettings, Limits, SampleFormat};
+use crate::audio::Buffer;
 use crate::error::{Error, Result};
 
 /// Bytes that can be read and sought in.
@@ -33,6 +36,24 @@ impl std::fmt::Debug for Source {
             Self::Seekable(_) => write!(f, "Seekable"),
             Self::Stream(_) => write!(f, "Stream"),
         }
+    }
+}
+
+impl Source {
+    /// Audio in memory as an input: exact 32-bit floats.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a spec without channels or rate.
+    pub fn from_audio(audio: &Buffer) -> Result<Self> {
+        let format = FormatSettings::Wav(PcmSettings { sample: Some(PcmSample::F32), dither: Dither::None });
+        let negotiated = encode::negotiate(&format, audio.spec(), SampleFormat::Float(32))?;
+        let sink = encode::MemorySink::default();
+        let frames = Some(audio.frames() as u64);
+        let mut encoder = encode::create(&negotiated, Box::new(sink.clone()), &Metadata::default(), frames)?;
+        encoder.write(audio)?;
+        encoder.finish()?;
+        drop(encoder);
+        Ok(Self::from(sink.take()))
     }
 }
 

@@ -119,11 +119,12 @@ impl PresetStore {
     pub fn recipe(&self, name: &str, overrides: &Value) -> Result<Recipe> {
         let mut value = serde_json::to_value(&self.get(name)?.recipe).map_err(|e| Error::internal(e.to_string()))?;
         merge(&mut value, overrides);
-        serde_json::from_value(value).map_err(|e| Error::InvalidValue {
-            name: "overrides".into(),
+        let recipe: Recipe = serde_json::from_value(value).map_err(|e| Error::InvalidValue {
+            name: "recipe".into(),
             value: e.to_string(),
             allowed: "fields of a recipe".into(),
-        })
+        })?;
+        Ok(Recipe { preset: Some(name.to_owned()), ..recipe })
     }
 }
 

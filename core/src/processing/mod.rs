@@ -16,15 +16,19 @@ mod progress;
 mod publish;
 mod recipe;
 mod report;
+mod request;
 mod run;
 mod solve;
 mod spool;
+mod stream;
 
 pub(crate) use assets::FileAssets;
 pub use control::{CancelToken, Control, Progress, ProgressFn, Stage};
 pub use recipe::{CheckSpec, LevelTarget, Output, Overwrite, Quantity, Recipe, Trim, Verify};
 pub use report::{CheckResult, OutputReport, Plan, PlannedOutput, Report, Step, Timing};
+pub(crate) use request::recipe_of;
 pub(crate) use run::{Resources, run};
+pub use stream::{EncodeTarget, StreamEncoder};
 
 use crate::error::Result;
 use crate::formats::{Decoder, StreamInfo};

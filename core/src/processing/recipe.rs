@@ -15,6 +15,10 @@ use crate::formats::{FormatSettings, ReadOptions};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
+    /// Name of the preset that this was made from, for the report. Not in JSON: there a request names its preset, see
+    /// [`crate::Engine::recipe`].
+    #[serde(skip)]
+    pub preset: Option<String>,
     /// The file to read. Left empty when the caller hands over a [`crate::formats::Source`].
     pub input: PathBuf,
     /// How to read it.

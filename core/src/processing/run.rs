@@ -98,7 +98,7 @@ pub(crate) fn run(
     Ok(Report {
         report_version: REPORT_VERSION,
         engine_version: env!("CARGO_PKG_VERSION").into(),
-        preset: None,
+        preset: recipe.preset.clone(),
         input,
         input_pcm_blake3: hash,
         damage: decoder.damage().clone(),

@@ -165,15 +165,14 @@ pub enum TagsArg {
 impl SoundArgs {
     /// The recipe of preset, recipe file and options, without input and outputs.
     pub fn recipe(&self, engine: &Engine) -> Result<Recipe, Failure> {
-        let overrides = match &self.recipe {
+        let mut request = match &self.recipe {
             Some(path) => read_recipe(path)?,
             None => Value::Object(serde_json::Map::new()),
         };
-        let mut recipe = match &self.preset {
-            Some(name) => engine.presets().recipe(name, &overrides)?,
-            None => serde_json::from_value(overrides)
-                .map_err(|e| invalid("recipe", &e.to_string(), "fields of a recipe"))?,
-        };
+        if let Some(name) = &self.preset {
+            request["preset"] = name.as_str().into();
+        }
+        let mut recipe = engine.recipe(&request)?;
         if self.no_preset_filters {
             recipe.filters.clear();
         }

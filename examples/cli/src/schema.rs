@@ -1,10 +1,6 @@
 //! `puresound schema`: JSON Schemas of what is read and written, for editors and other programs.
 
-use clap::ValueEnum;
-use pure_sound::formats::MediaInfo;
-use pure_sound::presets::Preset;
-use pure_sound::processing::{Plan, Recipe, Report};
-use schemars::schema_for;
+use pure_sound::{Error, schema};
 
 use crate::console;
 use crate::failure::Failure;
@@ -12,31 +8,18 @@ use crate::failure::Failure;
 /// Print the JSON Schema of a record.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which record.
-    name: Name,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Name {
-    /// What `process --recipe` reads.
-    Recipe,
-    /// What a preset file holds.
-    Preset,
-    /// What `plan --json` prints.
-    Plan,
-    /// What `process --json` prints.
-    Report,
-    /// What `probe --json` prints.
-    Probe,
+    /// Which record, such as recipe, report, preset; without a name: a list of all.
+    name: Option<String>,
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let schema = match args.name {
-        Name::Recipe => schema_for!(Recipe),
-        Name::Preset => schema_for!(Preset),
-        Name::Plan => schema_for!(Plan),
-        Name::Report => schema_for!(Report),
-        Name::Probe => schema_for!(MediaInfo),
+    let all = schema::all();
+    let Some(name) = &args.name else {
+        let names: Vec<&str> = all.keys().map(String::as_str).collect();
+        return Ok(console::print(&format!("{}\n", names.join("\n")))?);
     };
-    Ok(console::print_json(&schema, false)?)
+    // `probe` is the command whose output it describes.
+    let key = if name == "probe" { "media_info" } else { name };
+    let schema = all.get(key).ok_or_else(|| Error::unknown_name("schema", name, all.keys().map(String::as_str)))?;
+    Ok(console::print_json(schema, false)?)
 }

@@ -3,7 +3,7 @@
 
 #[path = "../../../core/src/config/mod.rs"]
 pub mod config;
-#[path = "../../../core/src/error.rs"]
+#[path = "../../../core/src/error/mod.rs"]
 pub mod error;
 #[path = "../../../core/src/events/mod.rs"]
 pub mod events;

@@ -7,6 +7,7 @@ mod bits;
 mod caf;
 mod flac;
 mod ints;
+mod memory;
 mod mp3;
 mod mp4;
 mod negotiate;
@@ -32,6 +33,7 @@ use rayon::ThreadPool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use memory::MemorySink;
 pub use negotiate::negotiate;
 pub use settings::{AlacSettings, BitRate, FlacSettings, FormatSettings, LossySettings, PcmSample, PcmSettings};
 

@@ -1,9 +1,14 @@
 //! The one error of the library: a stable code, a kind, and data instead of sentences.
 //!
 //! Codes are part of the public contract: never reused, never renumbered. Every binding maps the same table
-//! (`Error::table`).
+//! ([`ErrorCode`]).
+
+mod code;
+mod details;
 
 use std::path::{Path, PathBuf};
+
+pub use code::{ErrorCode, ErrorKind};
 
 /// Result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -93,6 +98,14 @@ pub enum Error {
         /// The limit.
         max: f64,
     },
+    /// A handle at a language border that was closed, belongs to something else, or never existed.
+    #[error("{what} handle {handle:#x} is not valid: closed, of another kind, or never made here")]
+    InvalidHandle {
+        /// The kind that was expected: `engine`, `decoder`, ...
+        what: &'static str,
+        /// The handle as given.
+        handle: u64,
+    },
     /// Cancelled by the caller.
     #[error("cancelled")]
     Cancelled,
@@ -121,6 +134,18 @@ pub enum Error {
     WouldDeadlock {
         /// What waits for what.
         what: String,
+    },
+    /// A call from inside a callback that would change what is calling back.
+    #[error("not allowed inside a callback: {what}")]
+    Reentrant {
+        /// The call.
+        what: String,
+    },
+    /// An object that another thread is using at the moment, and that only one may use at a time.
+    #[error("{what} is in use by another thread")]
+    Busy {
+        /// Which.
+        what: &'static str,
     },
     /// Reading or writing failed.
     #[error("cannot {op}{}", fmt_path(.path))]
@@ -152,6 +177,14 @@ pub enum Error {
     Closed {
         /// Which.
         what: &'static str,
+    },
+    /// A panic that was caught at a border: a bug in this library. Please report it.
+    #[error("panic: {what}{}", fmt_hint(.place))]
+    Panic {
+        /// What it said.
+        what: String,
+        /// Where, as `FILE:LINE`.
+        place: Option<String>,
     },
     /// A bug in this library. Please report it.
     #[error("internal error: {what}")]
@@ -185,102 +218,49 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Coarse class of an [`Error`], for programs that react to errors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The input is at fault.
-    Input,
-    /// Nothing here can do that.
-    Unsupported,
-    /// A parameter is at fault.
-    OutOfRange,
-    /// A limit was reached.
-    Limit,
-    /// The caller cancelled.
-    Cancelled,
-    /// The operating system failed.
-    Io,
-    /// Not allowed.
-    Denied,
-    /// The request contradicts the state of things.
-    Conflict,
-    /// Something needed is not there.
-    Unavailable,
-    /// A bug.
-    Internal,
-}
-
 impl Error {
-    /// (code, name) of every error, for bindings and documentation.
-    pub const TABLE: &'static [(u32, &'static str)] = &[
-        (100, "NOT_AUDIO"),
-        (101, "EMPTY"),
-        (102, "MALFORMED"),
-        (200, "UNSUPPORTED"),
-        (300, "OUT_OF_RANGE"),
-        (301, "INVALID_VALUE"),
-        (302, "UNKNOWN_NAME"),
-        (303, "INVALID"),
-        (400, "LIMIT_EXCEEDED"),
-        (500, "CANCELLED"),
-        (600, "IO"),
-        (601, "NOT_FOUND"),
-        (700, "DENIED"),
-        (800, "CONFLICT"),
-        (801, "WOULD_DEADLOCK"),
-        (900, "UNAVAILABLE"),
-        (901, "FULL"),
-        (902, "CLOSED"),
-        (1000, "INTERNAL"),
-    ];
-
-    /// Stable number of this error, see [`Error::TABLE`].
-    pub fn code(&self) -> u32 {
+    /// Which error this is: its stable number and name.
+    pub fn error_code(&self) -> ErrorCode {
         match self {
-            Self::NotAudio { .. } => 100,
-            Self::Empty => 101,
-            Self::Malformed { .. } => 102,
-            Self::Unsupported { .. } => 200,
-            Self::OutOfRange { .. } => 300,
-            Self::InvalidValue { .. } => 301,
-            Self::UnknownName { .. } => 302,
-            Self::Invalid { .. } => 303,
-            Self::LimitExceeded { .. } => 400,
-            Self::Cancelled => 500,
-            Self::Io { .. } => 600,
-            Self::NotFound { .. } => 601,
-            Self::Denied { .. } => 700,
-            Self::Conflict { .. } => 800,
-            Self::WouldDeadlock { .. } => 801,
-            Self::Unavailable { .. } => 900,
-            Self::Full { .. } => 901,
-            Self::Closed { .. } => 902,
-            Self::Internal { .. } => 1000,
+            Self::NotAudio { .. } => ErrorCode::NotAudio,
+            Self::Empty => ErrorCode::Empty,
+            Self::Malformed { .. } => ErrorCode::Malformed,
+            Self::Unsupported { .. } => ErrorCode::Unsupported,
+            Self::OutOfRange { .. } => ErrorCode::OutOfRange,
+            Self::InvalidValue { .. } => ErrorCode::InvalidValue,
+            Self::UnknownName { .. } => ErrorCode::UnknownName,
+            Self::Invalid { .. } => ErrorCode::Invalid,
+            Self::InvalidHandle { .. } => ErrorCode::InvalidHandle,
+            Self::LimitExceeded { .. } => ErrorCode::LimitExceeded,
+            Self::Cancelled => ErrorCode::Cancelled,
+            Self::Io { .. } => ErrorCode::Io,
+            Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::Denied { .. } => ErrorCode::Denied,
+            Self::Conflict { .. } => ErrorCode::Conflict,
+            Self::WouldDeadlock { .. } => ErrorCode::WouldDeadlock,
+            Self::Reentrant { .. } => ErrorCode::Reentrant,
+            Self::Busy { .. } => ErrorCode::Busy,
+            Self::Unavailable { .. } => ErrorCode::Unavailable,
+            Self::Full { .. } => ErrorCode::Full,
+            Self::Closed { .. } => ErrorCode::Closed,
+            Self::Internal { .. } => ErrorCode::Internal,
+            Self::Panic { .. } => ErrorCode::Panic,
         }
     }
 
-    /// Stable upper-case name of this error, see [`Error::TABLE`].
+    /// Stable number of this error, see [`ErrorCode`].
+    pub fn code(&self) -> u32 {
+        self.error_code().number()
+    }
+
+    /// Stable upper-case name of this error, see [`ErrorCode`].
     pub fn name(&self) -> &'static str {
-        let code = self.code();
-        Self::TABLE.iter().find(|(c, _)| *c == code).map_or("INTERNAL", |(_, n)| n)
+        self.error_code().name()
     }
 
     /// Coarse class of this error.
     pub fn kind(&self) -> ErrorKind {
-        match self.code() {
-            100..200 => ErrorKind::Input,
-            200..300 => ErrorKind::Unsupported,
-            300..400 => ErrorKind::OutOfRange,
-            400..500 => ErrorKind::Limit,
-            500..600 => ErrorKind::Cancelled,
-            600..700 => ErrorKind::Io,
-            700..800 => ErrorKind::Denied,
-            800..900 => ErrorKind::Conflict,
-            900..1000 => ErrorKind::Unavailable,
-            _ => ErrorKind::Internal,
-        }
+        self.error_code().kind()
     }
 
     /// A damaged structure at a byte offset.
@@ -374,15 +354,6 @@ fn fmt_path(p: &Option<PathBuf>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn codes_are_unique_and_named() {
-        let mut codes: Vec<u32> = Error::TABLE.iter().map(|(c, _)| *c).collect();
-        codes.dedup();
-        assert_eq!(codes.len(), Error::TABLE.len());
-        assert_eq!(Error::Cancelled.name(), "CANCELLED");
-        assert_eq!(Error::Cancelled.kind(), ErrorKind::Cancelled);
-    }
 
     #[test]
     fn every_mistake_of_a_document_is_told() {

@@ -1,0 +1,103 @@
+//! Whole recordings in memory, and encoders for streams.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Engine;
+use crate::audio::{Buffer, Spec};
+use crate::error::{Error, Result};
+use crate::formats::tags::Metadata;
+use crate::formats::{Encoded, FormatSettings, ReadOptions, Source};
+use crate::processing::{Control, EncodeTarget, Output, Overwrite, StreamEncoder};
+
+/// Frames that are decoded at once: a cancel waits for no more than these.
+const READ_FRAMES: usize = 16_384;
+
+/// Frames for which a header is believed when memory is set aside: 23 minutes at 48 kHz. More is found while decoding.
+const TRUSTED_FRAMES: usize = 1 << 26;
+
+impl Engine {
+    /// Decodes a whole input into memory: `channels x frames`, +/-1.0 is full scale.
+    ///
+    /// # Errors
+    /// Those of [`Engine::open`]; [`Error::LimitExceeded`] when the memory cannot be had; [`Error::Cancelled`].
+    pub fn decode(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<Buffer> {
+        let mut decoder = self.open(source, options)?;
+        let (spec, duration) = (decoder.info().spec, decoder.info().duration);
+        let expected = duration.filter(|d| d.exact).and_then(|d| usize::try_from(d.frames).ok());
+        // A header may claim anything, so its word is taken up to a size only. Memory that is never touched costs nothing.
+        let mut audio = Buffer::new(spec, expected.unwrap_or(0).min(TRUSTED_FRAMES));
+        let mut block = Buffer::new(spec, READ_FRAMES);
+        loop {
+            control.cancel.check()?;
+            let count = decoder.read(&mut block, READ_FRAMES)?;
+            if count == 0 {
+                return Ok(audio);
+            }
+            let frames = audio.frames() + count;
+            if !audio.try_grow(frames) {
+                let needed = frames as f64 * spec.channels() as f64 * 4.0;
+                return Err(Error::LimitExceeded { limit: "memory", value: needed, max: needed });
+            }
+            audio.append(&block, 0, count);
+        }
+    }
+
+    /// An encoder for blocks of `spec`, on the threads of this engine. Without `format` the extension of a path decides.
+    ///
+    /// # Errors
+    /// As [`StreamEncoder::create`]; [`Error::UnknownName`] for an extension that is no format; [`Error::InvalidValue`] without both.
+    pub fn encoder(
+        &self,
+        target: EncodeTarget<'_>,
+        format: Option<&FormatSettings>,
+        spec: Spec,
+        metadata: &Metadata,
+    ) -> Result<StreamEncoder> {
+        let format = match (format, &target) {
+            (Some(format), _) => format.clone(),
+            (None, EncodeTarget::Path(path, _)) => Output::new(*path).format(&[])?,
+            (None, _) => {
+                return Err(Error::InvalidValue {
+                    name: "format".into(),
+                    value: "none".into(),
+                    allowed: "a format: without a path nothing else tells it".into(),
+                });
+            }
+        };
+        StreamEncoder::create(target, &format, spec, metadata, Some(Arc::clone(&self.pool)))
+    }
+
+    /// Encodes audio in memory to a file, which appears whole or not at all. No level is changed.
+    ///
+    /// # Errors
+    /// As [`Engine::encoder`] and [`StreamEncoder::finish`].
+    pub fn encode(
+        &self,
+        audio: &Buffer,
+        path: &Path,
+        format: Option<&FormatSettings>,
+        metadata: &Metadata,
+    ) -> Result<Encoded> {
+        let target = EncodeTarget::Path(path, Overwrite::Replace);
+        let mut encoder = self.encoder(target, format, audio.spec(), metadata)?;
+        encoder.write(audio)?;
+        Ok(encoder.finish()?.0)
+    }
+
+    /// As [`Engine::encode`], to memory.
+    ///
+    /// # Errors
+    /// As [`Engine::encode`].
+    pub fn encode_to_memory(
+        &self,
+        audio: &Buffer,
+        format: &FormatSettings,
+        metadata: &Metadata,
+    ) -> Result<(Encoded, Vec<u8>)> {
+        let mut encoder = self.encoder(EncodeTarget::Memory, Some(format), audio.spec(), metadata)?;
+        encoder.write(audio)?;
+        let (encoded, bytes) = encoder.finish()?;
+        Ok((encoded, bytes.unwrap_or_default()))
+    }
+}
