@@ -36,14 +36,15 @@ class PureSoundError(Exception):
         if isinstance(self, OSError):
             self.errno = self.details.get("os_error", _ERRNO.get(type(self).name))
             self.filename = self.details.get("path")
-            self.strerror = self._message
+            self.strerror = self.message
 
     @property
-    def _message(self) -> str:
+    def message(self) -> str:
+        """The sentence, without causes."""
         return str(self._record.get("message", ""))
 
     def __str__(self) -> str:
-        return ": ".join([self._message, *self.causes])
+        return ": ".join([self.message, *self.causes])
 
     def __reduce__(self) -> tuple[Callable[..., PureSoundError], tuple[dict[str, Any]]]:
         return type(self), (self._record,)
