@@ -1,6 +1,7 @@
 //! The facade: everything that programs and bindings do goes through an [`Engine`].
 
 mod audio;
+mod current;
 mod memory;
 mod run_events;
 #[cfg(test)]
