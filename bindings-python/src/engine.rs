@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pure_sound::Error;
-use pure_sound::config::Settings;
 use pure_sound::events::Priority;
 use pure_sound::formats::tags::Metadata;
 use pure_sound::formats::{FormatSettings, ReadOptions};
@@ -26,8 +25,6 @@ use crate::tables::{from_json, to_json};
 #[pyclass(frozen, module = "pure_sound._native")]
 pub struct Engine {
     inner: Option<Arc<pure_sound::Engine>>,
-    /// As given; checked when the engine was built.
-    settings: serde_json::Value,
     home: Home,
 }
 
@@ -55,19 +52,6 @@ impl Drop for Engine {
     }
 }
 
-/// Puts the values of `over` in the place of those of `all`; objects merge.
-fn overlay(all: &mut serde_json::Value, over: &serde_json::Value) {
-    match (all.as_object_mut(), over.as_object()) {
-        (Some(all), Some(over)) => {
-            for (key, value) in over {
-                overlay(all.entry(key).or_insert(serde_json::Value::Null), value);
-            }
-        }
-        _ if !over.is_null() => *all = over.clone(),
-        _ => {}
-    }
-}
-
 fn recipe(engine: &pure_sound::Engine, request: &str) -> pure_sound::error::Result<Recipe> {
     let request = serde_json::from_str(request).map_err(|e| Error::InvalidValue {
         name: "request".into(),
@@ -85,7 +69,7 @@ impl Engine {
     fn new(py: Python<'_>, settings: Option<&str>) -> PyResult<Self> {
         let settings: serde_json::Value = from_json(py, "settings", settings)?;
         let engine = detached(py, || pure_sound::Engine::builder().settings_json(&settings)?.build())?;
-        Ok(Self { inner: Some(Arc::new(engine)), settings, home: Home::here() })
+        Ok(Self { inner: Some(Arc::new(engine)), home: Home::here() })
     }
 
     /// The recipe that a request asks for.
@@ -108,14 +92,8 @@ impl Engine {
 
     /// The settings, every value filled in.
     fn config(&self, py: Python<'_>) -> PyResult<String> {
-        self.get(py)?;
-        quick(py, || {
-            let mut all = serde_json::json!(Settings::default());
-            overlay(&mut all, &self.settings);
-            // Read as settings once more, so that numbers have the form that they have inside.
-            let all: Settings = serde_json::from_value(all).map_err(|e| Error::internal(format!("settings: {e}")))?;
-            to_json(&all)
-        })
+        let engine = self.get(py)?;
+        quick(py, || to_json(&engine.settings()))
     }
 
     /// Tells what an input is.
