@@ -100,7 +100,7 @@ fn source(object: &Bound<'_, PyAny>, faults: &Faults) -> PyResult<Source> {
     Ok(Source::Path(path(object).map_err(|_| {
         let kind = object.get_type().name().map_or_else(|_| "that".to_owned(), |name| name.to_string());
         PyTypeError::new_err(format!(
-            "an input is a path (str or os.PathLike), bytes, a binary file object or a pure_sound.Buffer, not {kind}"
+            "an input is a path (str or os.PathLike), bytes, a binary file object or a pure_sound.Audio, not {kind}"
         ))
     })?))
 }

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from . import _native
+from ._exit import close_at_exit
 
 #: An event: ``sequence``, ``time_ms``, ``topic``, ``priority``, ``key``, ``payload``, ``replay``. A notice of lost events has the
 #: topic ``lagged`` or ``gap``.
@@ -19,6 +20,7 @@ class Subscription:
 
     def __init__(self, native: _native.Subscription) -> None:
         self._native = native
+        close_at_exit(self)
 
     def stats(self) -> dict[str, Any]:
         """What it did so far."""

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from . import _native
+from ._exit import close_at_exit
 
 if TYPE_CHECKING:
     from .types import Report
@@ -82,6 +83,7 @@ class Run:
 
         self._thread = threading.Thread(target=run, name="pure-sound-run", daemon=True)
         self._thread.start()
+        close_at_exit(self)
 
     def __iter__(self) -> Iterator[Progress]:
         while (step := self._steps.get()) is not None:
@@ -94,6 +96,10 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Cancels it when it still runs, and waits for its end."""
         self.cancel()
         self._thread.join()
 

@@ -88,6 +88,13 @@ class AsyncRun:
         """Asks it to stop. It does within one block."""
         self._token.cancel()
 
+    async def _end(self) -> None:
+        """Stops it and waits until it has, whatever it ends with."""
+        self.cancel()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.exception()
+
 
 class AsyncDecoder:
     """A `pure_sound.Decoder` with awaitable methods and blocks as an asynchronous iterator."""
@@ -185,8 +192,7 @@ class AsyncEngine:
                     run.cancel()
             return await run
         except BaseException:
-            run.cancel()
-            await asyncio.wait([run._task])
+            await run._end()
             raise
 
     def start(
