@@ -1,0 +1,178 @@
+"""Pure Sound: decode anything, filter, level with proof, encode, keep the tags.
+
+>>> import pure_sound
+>>> report = pure_sound.process("talk.mp3", "talk.opus", preset="podcast")
+>>> audio = pure_sound.decode("talk.mp3")  # audio.samples: numpy float32 of (channels, frames)
+
+Inputs are paths, bytes, binary file objects or `Audio`. Long calls let other threads run, take ``progress=`` and ``cancel=``, and
+stop at Ctrl-C. Awaitable forms are in `pure_sound.aio`; exceptions in `pure_sound.errors`; types of options and records in
+`pure_sound.types`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Unpack, cast
+
+from . import _native, errors
+from ._audio import Audio
+from ._engine import Engine, default_engine, events
+from ._events import Event, Poller, Subscription
+from ._io import Source, Target
+from ._live import Chain, Decoder, Encoder, Meter, Resampler
+from ._native import CancelToken
+from ._progress import Progress, ProgressLike, Run
+from .errors import *  # noqa: F403
+from .errors import PureSoundError
+
+if TYPE_CHECKING:
+    from . import aio, types
+    from ._io import Format
+
+__version__ = _native.version()
+__all__ = [
+    "Audio",
+    "CancelToken",
+    "Chain",
+    "Decoder",
+    "Encoder",
+    "Engine",
+    "Event",
+    "Meter",
+    "Poller",
+    "Progress",
+    "ProgressLike",
+    "PureSoundError",
+    "Resampler",
+    "Run",
+    "Source",
+    "Subscription",
+    "Target",
+    "aio",
+    "decode",
+    "default_engine",
+    "encode",
+    "error_table",
+    "errors",
+    "events",
+    "filters",
+    "measure",
+    "plan",
+    "preset",
+    "presets",
+    "probe",
+    "process",
+    "recipe",
+    "schema",
+    "tags",
+    "types",
+    "version",
+]
+__all__ += [cls.__name__ for cls in errors.by_name.values()]
+
+
+def __getattr__(name: str) -> Any:
+    # Only who uses these pays for importing them.
+    if name in ("aio", "types"):
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def version() -> str:
+    """Version of the library."""
+    return _native.version()
+
+
+def error_table() -> list[tuple[int, str, str]]:
+    """(number, name, kind) of every error, the same in every language."""
+    return _native.error_table()
+
+
+def filters(name: str | None = None) -> Any:
+    """All filters with their parameters, or the one called `name`."""
+    all_filters: list[types.FilterInfo] = json.loads(_native.filters())
+    if name is None:
+        return all_filters
+    return next((one for one in all_filters if one["name"] == name), None)
+
+
+def schema(name: str | None = None) -> Any:
+    """The JSON Schema called `name`, or all by name."""
+    return json.loads(_native.schema(name))
+
+
+def presets() -> list[types.Preset]:
+    """All presets."""
+    return default_engine().presets()
+
+
+def preset(name: str) -> types.Preset:
+    """The preset called `name`."""
+    return default_engine().preset(name)
+
+
+def recipe(request: Mapping[str, Any] | None = None, **more: Unpack[types.Request]) -> types.Recipe:
+    """The complete recipe that a request asks for."""
+    return default_engine().recipe(request, **more)
+
+
+def probe(source: Source, **options: Unpack[types.ReadOptions]) -> types.MediaInfo:
+    """Tells what an input is, without decoding all of it."""
+    return default_engine().probe(source, **options)
+
+
+def tags(source: Source, **options: Unpack[types.ReadOptions]) -> types.Metadata:
+    """Reads tags, pictures and chapters, also of files whose audio cannot be decoded here."""
+    return default_engine().tags(source, **options)
+
+
+def measure(
+    source: Source,
+    *,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    **options: Unpack[types.ReadOptions],
+) -> types.Loudness:
+    """Measures loudness, true peak and levels of a whole input. Levels of silence are None."""
+    return default_engine().measure(source, progress=progress, cancel=cancel, **options)
+
+
+def decode(source: Source, *, cancel: CancelToken | None = None, **options: Unpack[types.ReadOptions]) -> Audio:
+    """Decodes a whole input into memory."""
+    return default_engine().decode(source, cancel=cancel, **options)
+
+
+def encode(
+    audio: Audio,
+    target: Target,
+    *,
+    format: Format | None = None,
+    metadata: types.Metadata | Mapping[str, Any] | None = None,
+) -> types.Encoded:
+    """Encodes audio to a file, which appears whole or not at all, or to a binary file object. No level is changed."""
+    return default_engine().encode(audio, target, format=format, metadata=metadata)
+
+
+def plan(
+    source: Source, /, *targets: Target, format: Format | None = None, **request: Unpack[types.Request]
+) -> types.Plan:
+    """Tells what `process` would do, and why."""
+    return default_engine().plan(source, *targets, format=format, **request)
+
+
+def process(
+    source: Source,
+    /,
+    *targets: Target,
+    format: Format | None = None,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    **request: Unpack[types.Request],
+) -> types.Report:
+    """Filters, levels, encodes and verifies. Outputs appear whole or not at all. See `Engine.process`."""
+    return default_engine().process(
+        source, *targets, format=format, progress=progress, cancel=cancel, **request
+    )

@@ -1,0 +1,31 @@
+"""What must end before the interpreter does: threads that would wait for its lock when it is gone."""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+from typing import Protocol
+
+
+class Closable(Protocol):
+    """What can be ended."""
+
+    def close(self) -> None: ...
+
+
+_open: weakref.WeakSet[Closable] = weakref.WeakSet()
+
+
+def close_at_exit(thing: Closable) -> None:
+    """Calls ``thing.close()`` when the interpreter ends, if the thing is still there."""
+    _open.add(thing)
+
+
+@atexit.register
+def _close_all() -> None:
+    for thing in list(_open):
+        try:
+            thing.close()
+        except Exception:
+            # After a fork, of the parent: there is nothing of it here to end.
+            continue

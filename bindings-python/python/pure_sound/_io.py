@@ -1,0 +1,60 @@
+"""Inputs, outputs and options as Python people have them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from ._audio import Audio
+
+if TYPE_CHECKING:
+    from . import types
+
+#: An input: a path, bytes, a binary file object (read from where it stands), or audio in memory.
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Audio
+#: An output: a path or a binary file object.
+Target = str | os.PathLike[str] | IO[bytes]
+
+if TYPE_CHECKING:
+    #: A format by its name (``"opus"``) or with settings (``{"format": "opus", ...}``).
+    Format = str | types.Format
+
+
+def as_input(source: Source) -> Any:
+    """The input as the extension takes it."""
+    if isinstance(source, Audio):
+        return (source.samples, source.rate_hz, source.layout)
+    return source
+
+
+def is_file_object(target: Target) -> bool:
+    """True for what can be written to, false for paths."""
+    return hasattr(target, "write")
+
+
+def format_of(format: Format) -> types.Format:
+    """A format as an object."""
+    return cast("types.Format", {"format": format}) if isinstance(format, str) else format
+
+
+def format_json(format: Format | None) -> str | None:
+    """A format as JSON text."""
+    return None if format is None else json.dumps(format_of(format))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"options are numbers, texts, lists and dicts, not {type(value).__name__}")
+
+
+def dump(options: Mapping[str, Any] | None) -> str | None:
+    """Options as JSON text; none for no options."""
+    return json.dumps(options, default=_plain) if options else None
+
+
+def dump_request(request: Mapping[str, Any]) -> str:
+    """A request as JSON text."""
+    return json.dumps(request, default=_plain)

@@ -1,0 +1,56 @@
+"""Records of the library as dicts that show themselves well."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+class Record(dict[str, Any]):
+    """A dict with a repr that people can read, and a table in notebooks."""
+
+    #: What it is, for display.
+    title = "Record"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({json.dumps(self, indent=2, ensure_ascii=False)})"
+
+    def _repr_html_(self) -> str:
+        from ._display import record_html
+
+        return record_html(self.title, self)
+
+
+class Report(Record):
+    """What a run did."""
+
+    title = "Report"
+
+    def _repr_html_(self) -> str:
+        from ._display import report_html
+
+        return report_html(self)
+
+
+class Plan(Record):
+    """What a run would do."""
+
+    title = "Plan"
+
+
+class MediaInfo(Record):
+    """What an input is."""
+
+    title = "Input"
+
+
+class Metadata(Record):
+    """Tags, pictures, chapters."""
+
+    title = "Tags"
+
+
+class Loudness(Record):
+    """Loudness, true peak, levels."""
+
+    title = "Loudness"
