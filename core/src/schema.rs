@@ -18,7 +18,12 @@ use crate::processing::{Plan, Progress, Recipe, Report};
 
 /// The schema of `T`, self-contained.
 fn schema<T: JsonSchema>() -> Value {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value()
+    ordered(&SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>())
+}
+
+/// As JSON with the title first, as people read it: that is how a schema is serialized, while `to_value` leaves the order of making.
+fn ordered(schema: &Schema) -> Value {
+    serde_json::to_value(schema).unwrap_or_default()
 }
 
 /// All schemas by name. `request` is a [`Recipe`] with the short forms of [`crate::Engine::recipe`]; `event` is an object of the
@@ -78,7 +83,7 @@ fn request() -> Value {
             }
         }
     }
-    root.to_value()
+    ordered(&root)
 }
 
 /// What [`crate::Error::to_json`] writes.
@@ -117,6 +122,23 @@ mod tests {
             for schema in each {
                 jsonschema::validator_for(schema).unwrap_or_else(|e| panic!("{name}: {e}"));
             }
+        }
+    }
+
+    #[test]
+    fn the_files_are_fresh() {
+        let files = [
+            ("recipe", include_str!("../../configs/schema/recipe.json")),
+            ("request", include_str!("../../configs/schema/request.json")),
+            ("preset", include_str!("../../configs/schema/preset.json")),
+            ("plan", include_str!("../../configs/schema/plan.json")),
+            ("report", include_str!("../../configs/schema/report.json")),
+            ("media_info", include_str!("../../configs/schema/probe.json")),
+        ];
+        let all = all();
+        for (name, text) in files {
+            let file: Value = serde_json::from_str(text).unwrap();
+            assert!(file == all[name], "configs/schema of {name} is not fresh: run tests/update-generated");
         }
     }
 

@@ -9,5 +9,6 @@ pub mod iir;
 pub mod kernels;
 pub mod oversample;
 pub mod resampler;
+mod resampler_design;
 pub mod stretch;
 pub mod tail;
