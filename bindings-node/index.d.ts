@@ -208,7 +208,7 @@ export class Subscription {
   [Symbol.dispose](): void
 }
 
-/** Deliveries as an async iterator. It does not keep the process alive. */
+/** Deliveries as an async iterator. It keeps the process alive while somebody waits for the next. */
 export class EventStream implements AsyncIterableIterator<Delivery> {
   private constructor()
   next(): Promise<IteratorResult<Delivery, undefined>>

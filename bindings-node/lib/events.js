@@ -49,6 +49,7 @@ class EventStream {
   #ended = false
   #signal
   #onAbort
+  #alive
 
   constructor(engine, pattern, options = {}) {
     this.#signal = options.signal
@@ -60,11 +61,22 @@ class EventStream {
         this.#queue.push(text)
       } else {
         this.#native.taken()
+        this.#rest()
         waiter.resolve({ value: JSON.parse(text), done: false })
       }
     })
     this.#onAbort = () => this.#end(this.#signal.reason)
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** The process lives as long as somebody waits: the addon's side of it alone would not keep it. */
+  #rest() {
+    if (this.#waiting.length > 0) {
+      this.#alive ??= setInterval(() => {}, 0x7fffffff)
+    } else {
+      clearInterval(this.#alive)
+      this.#alive = undefined
+    }
   }
 
   #end(error) {
@@ -77,6 +89,7 @@ class EventStream {
       if (error === undefined) waiter.resolve({ value: undefined, done: true })
       else waiter.reject(error)
     }
+    this.#rest()
   }
 
   async next() {
@@ -88,7 +101,10 @@ class EventStream {
       if (this.#signal?.aborted) throw this.#signal.reason
       return { value: undefined, done: true }
     }
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject })
+      this.#rest()
+    })
   }
 
   async return() {

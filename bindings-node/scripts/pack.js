@@ -20,17 +20,22 @@ const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
 try {
   const name = platform()
   const [addon, own] = [path.join(work, name), path.join(work, 'main')]
+  const licences = ['LICENSE-APACHE', 'LICENSE-MIT']
   mkdirSync(addon)
-  writeFileSync(path.join(addon, 'package.json'), JSON.stringify(manifest(name, PLATFORMS[name]), null, 2))
+  const addonManifest = manifest(name, PLATFORMS[name])
+  addonManifest.files.push(...licences)
+  writeFileSync(path.join(addon, 'package.json'), JSON.stringify(addonManifest, null, 2))
   copyFileSync(path.join(root, `pure-sound.${name}.node`), path.join(addon, `pure-sound.${name}.node`))
 
   // The published manifest depends on the platforms; that of a clone, where the addon is built, does not.
   const { devDependencies, scripts, ...main } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
   main.optionalDependencies = Object.fromEntries(Object.keys(PLATFORMS).map((key) => [`pure-sound-${key}`, main.version]))
+  const files = main.files
+  main.files = [...files, ...licences]
   mkdirSync(own)
   writeFileSync(path.join(own, 'package.json'), JSON.stringify(main, null, 2))
-  for (const file of main.files) cpSync(path.join(root, file), path.join(own, file), { recursive: true })
-  for (const licence of ['LICENSE-APACHE', 'LICENSE-MIT']) {
+  for (const file of files) cpSync(path.join(root, file), path.join(own, file), { recursive: true })
+  for (const licence of licences) {
     for (const folder of [addon, own]) copyFileSync(path.join(root, '..', licence), path.join(folder, licence))
   }
 

@@ -17,7 +17,7 @@ use crate::threads::Lane;
 const FULL_BYTES: usize = 1 << 20;
 
 /// Tells JavaScript that a stream has room again.
-type Waiter = napi::JsDeferred<(), Box<dyn FnOnce(Env) -> napi::Result<()> + Send>>;
+type Waiter = napi::JsDeferred<bool, Box<dyn FnOnce(Env) -> napi::Result<bool> + Send>>;
 
 #[derive(Default)]
 struct Fed {
@@ -92,7 +92,7 @@ impl Drop for FeedReader {
 
 fn resolve(waiter: Option<Waiter>) {
     if let Some(waiter) = waiter {
-        waiter.resolve(Box::new(|_| Ok(())));
+        waiter.resolve(Box::new(|_| Ok(true)));
     }
 }
 

@@ -7,7 +7,7 @@ const { Readable } = require('node:stream')
 const test = require('node:test')
 const { pathToFileURL } = require('node:url')
 const ps = require('..')
-const { media, read, sha256, signal, temporary } = require('./helpers.js')
+const { join, media, read, sha256, signal, temporary } = require('./helpers.js')
 
 const speech = media('speech.flac')
 
@@ -173,6 +173,19 @@ test('a stream that breaks is told as it broke, and one that is not wanted is cl
   await assert.rejects(ps.decode(refused, { limits: { max_bytes: 1000 } }), (e) => e.code === 'LIMIT_EXCEEDED')
   assert(refused.destroyed)
   await assert.rejects(ps.decode(Readable.from([{}])), (e) => e.code === 'INVALID_VALUE')
+})
+
+test('a stream that is longer than what may wait arrives whole', async () => {
+  const audio = signal({ kind: 'noise', frames: 1_500_000, channels: 2, gain: 0.25 })
+  const { data } = await ps.encodeToMemory(audio, { format: { format: 'wav', sample: 'f32' } })
+  assert(data.length > 11 << 20)
+  const chunks = (function* () {
+    for (let at = 0; at < data.length; at += 300_000) yield data.subarray(at, at + 300_000)
+  })()
+  assert.equal(sha256(await ps.decode(Readable.from(chunks))), sha256(audio))
+  const blocks = []
+  for await (const block of Readable.from([data]).pipe(ps.decodeStream())) blocks.push(block)
+  assert.equal(sha256(join(blocks)), sha256(audio))
 })
 
 test('many jobs at once all finish, those fed by streams too', async () => {

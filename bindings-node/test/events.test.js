@@ -21,7 +21,7 @@ test('a run tells its stages, in order, to callbacks and iterators', async () =>
   assert.equal(topics[0], 'process.started')
   assert(topics.includes('process.stage'))
   assert(heard.every((d, i) => i === 0 || d.sequence > heard[i - 1].sequence))
-  assert.equal(finished.payload.outcome, 'done')
+  assert.equal(finished.payload.outcome, 'succeeded')
   assert.equal(finished.payload.run, heard[0].payload.run)
   assert(subscription.stats.delivered >= heard.length)
   subscription.close()

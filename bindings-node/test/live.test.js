@@ -27,7 +27,7 @@ test('a chain filters lists of channels, one array and interleaved samples alike
 })
 
 test('any block size gives the same bits', () => {
-  const filters = ['compressor', { type: 'peak_eq', freq_hz: 1000, gain_db: 6 }]
+  const filters = ['compressor', { type: 'peak_eq', frequency_hz: 1000, gain_db: 6 }]
   const audio = signal({ kind: 'noise', frames: 20_000, channels: 2, gain: 0.5 })
   const hashes = [1, 64, 1000, 20_000].map((size) => {
     const chain = new ps.Chain(filters, stereo)
@@ -66,7 +66,7 @@ test('parameters glide, are read back and are held to their ranges', () => {
   assert(gliding[0] > 0.1 && gliding[4799] < 1e-5)
   assert.throws(() => chain.setParameter(0, 'gain_db', 1e6), (e) => e.code === 'OUT_OF_RANGE')
   assert.throws(() => chain.setParameter(1, 'gain_db', 0), (e) => e.code === 'OUT_OF_RANGE')
-  assert.throws(() => chain.setParameter(0, 'gain', 0), (e) => e.details.suggestion === 'gain_db')
+  assert.throws(() => chain.setParameter(0, 'gain_dB', 0), (e) => e.details.suggestion === 'gain_db')
   chain.setGlideMs(0)
   chain.setParameter(0, 'gain_db', 0)
   assert.equal(chain.process(ones())[0][0], 0.5)

@@ -47,14 +47,15 @@ test('a decoder is a source of a pipeline', async () => {
 })
 
 test('Opus leaves the encoder while it is made, in the bytes of a file', async () => {
-  const audio = signal({ kind: 'noise', frames: 48_000 * 20, channels: 2, gain: 0.125 })
+  // The encoder works on 10 s at a time, so that several threads can.
+  const audio = signal({ kind: 'noise', frames: 48_000 * 35, channels: 2, gain: 0.125 })
   const encoder = ps.encodeStream({ format: 'opus' })
   const chunks = []
   let early = 0
   encoder.on('data', (chunk) => chunks.push(chunk))
-  encoder.on('prefinish', () => (early = chunks.length))
+  encoder.on('encoded', () => (early = chunks.length))
   await pipeline(blocks(audio, 4800), encoder)
-  assert(early > 1, `${early} chunks before the end`)
+  assert(early >= 1, `${early} chunks before the end`)
   assert.equal(sha256(Buffer.concat(chunks)), sha256((await ps.encodeToMemory(audio, 'opus')).data))
 })
 

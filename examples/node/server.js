@@ -32,7 +32,9 @@ export function server({ max_bytes = 200 << 20, max_seconds = 3 * 3600, max_jobs
   async function levelled(body, response, signal) {
     const { report, outputs } = await processToMemory(body, { preset: 'podcast', format: 'opus', read: { limits }, signal })
     const { integrated_lufs, true_peak_dbtp } = report.outputs[0].after
-    response.setHeader('x-loudness', `${integrated_lufs?.toFixed(1)} LUFS, ${true_peak_dbtp?.toFixed(1)} dBTP`)
+    // Null: silence.
+    const text = (level) => (level === null ? '-inf' : level.toFixed(1))
+    response.setHeader('x-loudness', `${text(integrated_lufs)} LUFS, ${text(true_peak_dbtp)} dBTP`)
     response.setHeader('content-type', 'audio/ogg; codecs=opus')
     response.end(outputs[0])
   }
