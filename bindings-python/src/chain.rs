@@ -2,10 +2,10 @@
 
 use std::sync::Mutex;
 
-use pure_sound::error::{Error, Result};
 use pure_sound::audio::{Buffer, Spec};
-use pure_sound::formats::ReadOptions;
+use pure_sound::error::{Error, Result};
 use pure_sound::filters::{Chain as Inner, FilterSpec, Prepared};
+use pure_sound::formats::ReadOptions;
 use pyo3::prelude::*;
 
 use crate::decoder::exclusive;
@@ -61,7 +61,9 @@ impl Chain {
         let place = samples.place(interleaved)?;
         place.check_channels(py, self.input.channels())?;
         if !self.keeps_frames() {
-            let what = "a filter of this chain changes rate, channels or number of frames: use apply, which gives a new array".into();
+            let what =
+                "a filter of this chain changes rate, channels or number of frames: use apply, which gives a new array"
+                    .into();
             return Err(raise(py, &Error::Conflict { what }));
         }
         let mut guard = exclusive(py, &self.state, "chain")?;
@@ -94,7 +96,6 @@ impl Chain {
     /// loads the recordings that filters name.
     #[new]
     #[pyo3(signature = (filters, rate_hz, channels, layout=None, max_frames=2048, engine=None))]
-    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn new(
         py: Python<'_>,
         filters: &str,

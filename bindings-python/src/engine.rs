@@ -304,13 +304,7 @@ impl Engine {
 
     /// Queues deliveries until they are asked for.
     #[pyo3(signature = (pattern, lane_events=None, from_oldest=false))]
-    fn poll(
-        &self,
-        py: Python<'_>,
-        pattern: &str,
-        lane_events: Option<usize>,
-        from_oldest: bool,
-    ) -> PyResult<Poller> {
+    fn poll(&self, py: Python<'_>, pattern: &str, lane_events: Option<usize>, from_oldest: bool) -> PyResult<Poller> {
         let engine = self.get(py)?;
         Poller::start(py, engine.events(), pattern, lane_events, from_oldest, self.home)
     }

@@ -7,9 +7,8 @@ use pyo3::sync::PyOnceLock;
 /// The exception for `error`. The classes are in Python, because only there can one have two bases.
 pub fn raise(py: Python<'_>, error: &Error) -> PyErr {
     static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let make = MAKE.get_or_try_init(py, || -> PyResult<_> {
-        Ok(py.import("pure_sound.errors")?.getattr("from_json")?.unbind())
-    });
+    let make = MAKE
+        .get_or_try_init(py, || -> PyResult<_> { Ok(py.import("pure_sound.errors")?.getattr("from_json")?.unbind()) });
     match make.and_then(|make| make.bind(py).call1((error.to_json().to_string(),))) {
         Ok(exception) => PyErr::from_value(exception),
         Err(failure) => failure,

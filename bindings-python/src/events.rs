@@ -23,7 +23,9 @@ fn text(delivery: &Delivery) -> pure_sound::error::Result<String> {
             value
         }
         Delivery::Lagged { lost } => json!({ "topic": "lagged", "lost": lost }),
-        Delivery::Gap { from, to, restarted } => json!({ "topic": "gap", "from": from, "to": to, "restarted": restarted }),
+        Delivery::Gap { from, to, restarted } => {
+            json!({ "topic": "gap", "from": from, "to": to, "restarted": restarted })
+        }
         _ => json!({ "topic": "unknown" }),
     };
     Ok(value.to_string())

@@ -120,10 +120,11 @@ impl Caller {
         let (control, line) = (&control, &*line);
         py.detach(|| {
             std::thread::scope(|scope| {
-                let worker = std::thread::Builder::new().name("pure-sound-call".into()).spawn_scoped(scope, move || {
-                    let _done = Done(line);
-                    guarded(|| work(control))
-                })?;
+                let worker =
+                    std::thread::Builder::new().name("pure-sound-call".into()).spawn_scoped(scope, move || {
+                        let _done = Done(line);
+                        guarded(|| work(control))
+                    })?;
                 let mut raised = None;
                 loop {
                     let (progress, done) = line.wait();

@@ -137,7 +137,9 @@ impl Place {
             &Error::InvalidValue {
                 name: "samples.shape".into(),
                 value: format!("{} channels of {} frames", self.channels, self.frames),
-                allowed: format!("{channels} channels; for arrays of (frames, channels) there are functions called *_interleaved"),
+                allowed: format!(
+                    "{channels} channels; for arrays of (frames, channels) there are functions called *_interleaved"
+                ),
             },
         ))
     }

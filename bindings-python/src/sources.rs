@@ -60,7 +60,10 @@ impl FromPyObject<'_, '_> for Input {
             type_hint_identifier!("builtins", "tuple"),
             type_hint_identifier!("typing", "Any"),
             type_hint_identifier!("builtins", "int"),
-            type_hint_union!(type_hint_identifier!("builtins", "str"), PyStaticExpr::Constant { value: pyo3::inspect::PyStaticConstant::None })
+            type_hint_union!(
+                type_hint_identifier!("builtins", "str"),
+                PyStaticExpr::Constant { value: pyo3::inspect::PyStaticConstant::None }
+            )
         )
     );
 
@@ -149,7 +152,9 @@ impl Read for PyFile {
                 return Err(PyValueError::new_err("the file object is non-blocking: read() returned None"));
             }
             let bytes = read.extract::<PyBackedBytes>().map_err(|_| {
-                PyTypeError::new_err("the file object is not binary: its read() returns no bytes; open it with mode 'rb'")
+                PyTypeError::new_err(
+                    "the file object is not binary: its read() returns no bytes; open it with mode 'rb'",
+                )
             })?;
             let count = bytes.len();
             let Some(to) = to.get_mut(..count) else {

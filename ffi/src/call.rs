@@ -130,11 +130,7 @@ impl Call {
             return Ok(Self { control: Control::default(), _user: None });
         };
         let user = Arc::new(UserData::new(call.user_data, call.destroy));
-        let cancel = if call.cancel == 0 {
-            CancelToken::new()
-        } else {
-            handle::get::<Cancel>(call.cancel)?.0.clone()
-        };
+        let cancel = if call.cancel == 0 { CancelToken::new() } else { handle::get::<Cancel>(call.cancel)?.0.clone() };
         let mut control = Control { cancel, progress: None };
         if let Some(callback) = call.progress {
             let fraction = Mutex::new(0.0);
@@ -151,10 +147,7 @@ impl Call {
 /// # Safety
 /// `out_cancel` is writable; `out_error` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn psnd_cancel_new(
-    out_cancel: *mut psnd_cancel,
-    out_error: *mut *mut psnd_error,
-) -> psnd_status {
+pub unsafe extern "C" fn psnd_cancel_new(out_cancel: *mut psnd_cancel, out_error: *mut *mut psnd_error) -> psnd_status {
     entry(out_error, || {
         wanted("out_cancel", out_cancel)?;
         let token = handle::insert(Cancel(CancelToken::new()))?;

@@ -77,7 +77,13 @@ impl LiveChain {
         if prepared.spec != spec {
             return Err(Error::Unsupported {
                 what: "chain in place",
-                value: format!("{} Hz {} to {} Hz {}", spec.rate_hz, spec.layout.name(), prepared.spec.rate_hz, prepared.spec.layout.name()),
+                value: format!(
+                    "{} Hz {} to {} Hz {}",
+                    spec.rate_hz,
+                    spec.layout.name(),
+                    prepared.spec.rate_hz,
+                    prepared.spec.layout.name()
+                ),
                 hint: Some("live chains keep rate and channels: use a recipe".into()),
             });
         }

@@ -2,8 +2,8 @@
 
 use std::ffi::c_char;
 
-use pure_sound::formats::{FormatSettings, ReadOptions};
 use pure_sound::formats::tags::Metadata;
+use pure_sound::formats::{FormatSettings, ReadOptions};
 use pure_sound::processing::Recipe;
 use pure_sound::{Engine, Error, Result, schema};
 use serde_json::{Value, json};

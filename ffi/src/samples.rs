@@ -86,12 +86,7 @@ impl Input {
     ///
     /// # Safety
     /// `channels` is NULL or has `channel_count` pointers, each NULL or readable for `frames` samples.
-    pub unsafe fn planar(
-        channels: *const *const f32,
-        channel_count: usize,
-        spec: Spec,
-        frames: usize,
-    ) -> Result<Self> {
+    pub unsafe fn planar(channels: *const *const f32, channel_count: usize, spec: Spec, frames: usize) -> Result<Self> {
         check_channels(channel_count, spec.channels())?;
         check_length(frames, 1)?;
         if frames > 0 {
@@ -144,7 +139,12 @@ impl Output {
     ///
     /// # Safety
     /// `arrays` is NULL or has `channel_count` pointers, each NULL or writable for `frames` samples.
-    pub unsafe fn planar(arrays: *const *mut f32, channel_count: usize, channels: usize, frames: usize) -> Result<Self> {
+    pub unsafe fn planar(
+        arrays: *const *mut f32,
+        channel_count: usize,
+        channels: usize,
+        frames: usize,
+    ) -> Result<Self> {
         check_channels(channel_count, channels)?;
         check_length(frames, 1)?;
         if frames > 0 {

@@ -7,8 +7,22 @@ use std::process::ExitCode;
 
 /// The files of the interface in the order of the header: what comes later uses what comes before.
 const SOURCES: &[&str] = &[
-    "status", "error", "text", "user", "about", "audio", "chain", "meter", "resampler", "call", "input", "outputs",
-    "engine", "events", "decoder", "encoder",
+    "status",
+    "error",
+    "text",
+    "user",
+    "about",
+    "audio",
+    "chain",
+    "meter",
+    "resampler",
+    "call",
+    "input",
+    "outputs",
+    "engine",
+    "events",
+    "decoder",
+    "encoder",
 ];
 
 /// The introduction of the header.

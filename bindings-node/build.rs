@@ -1,0 +1,5 @@
+//! Sets up the linking of a Node-API addon.
+
+fn main() {
+    napi_build::setup();
+}

@@ -1,0 +1,3 @@
+export * from './index.js'
+import * as pureSound from './index.js'
+export default pureSound

@@ -1,0 +1,7 @@
+// As CommonJS.
+import pureSound = require('../../index.js')
+
+const engine: pureSound.Engine = pureSound.defaultEngine()
+engine.probe(Buffer.alloc(3)).then((info: pureSound.MediaInfo) => info.stream.spec.rate_hz.toFixed())
+const codes: pureSound.ErrorCode[] = pureSound.errorTable().map((entry) => entry.code)
+void codes

@@ -1,0 +1,89 @@
+// Compiled with tsc, not run: the types say what the package does.
+
+import pureSound, {
+  Audio,
+  Chain,
+  Decoder,
+  Encoder,
+  Engine,
+  Meter,
+  PureSoundError,
+  Resampler,
+  chainStream,
+  decode,
+  decodeStream,
+  encodeStream,
+  process as processAudio,
+  type Delivery,
+  type FilterSpec,
+  type Loudness,
+  type Report,
+} from 'pure-sound'
+import { createReadStream } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+
+const report: Report = await processAudio('a.mp3', 'a.opus', {
+  preset: 'podcast',
+  filters: ['highpass:cutoff_hz=80', { type: 'gain', gain_db: 3 }],
+  level: { measure: 'loudness', integrated_lufs: -16, true_peak_dbtp: -1 },
+  signal: AbortSignal.timeout(1000),
+  onProgress: ({ fraction, stage }) => fraction < 1 && stage !== 'publish',
+})
+const loudness: Loudness | null | undefined = report.outputs[0]?.after
+const level: number | null = loudness?.integrated_lufs ?? null
+void level
+
+// @ts-expect-error a filter that does not exist
+const wrong: FilterSpec = { type: 'gian' }
+void wrong
+// @ts-expect-error a parameter of another type
+const typed: FilterSpec = { type: 'highpass', cutoff_hz: 'low' }
+void typed
+// @ts-expect-error a field that no recipe has
+await processAudio('a.mp3', 'a.opus', { presett: 'podcast' })
+// @ts-expect-error not an input
+await decode(7)
+// @ts-expect-error rate missing
+new Chain(['gain'], { channels: 2 })
+// @ts-expect-error neither layout nor channels
+new Meter({ rate_hz: 48_000 })
+
+const audio: Audio = await decode(new URL('file:///a.wav'), { strict: true, limits: { max_seconds: 60 } })
+await pureSound.encode(audio, 'b.flac', { format: { format: 'flac', level: 8 } })
+const { data } = await pureSound.encodeToMemory({ rate_hz: 8000, channels: [new Float32Array(8)] }, 'wav')
+data.readUInt32LE(0)
+
+const chain = new Chain([{ type: 'limiter' }], audio)
+const same: Float32Array[] = chain.process(audio.channels)
+chain.processInterleaved(audio.toInterleaved())
+void same
+const rest: Audio[] = chain.finish()
+void rest
+new Meter(audio).push(audio)
+new Resampler({ in_rate_hz: 44_100, out_rate_hz: 48_000, channels: 2, quality: 'best' }).process(audio).frames.toFixed()
+
+{
+  await using decoder = await Decoder.open('a.mp3')
+  for await (const block of decoder.blocks(4096)) block.channels[0]?.fill(0)
+}
+const encoder = await Encoder.create(null, { rate_hz: 48_000, layout: 'stereo', format: 'opus' })
+const bytes: Buffer | undefined = (await encoder.finish()).data
+void bytes
+
+await pipeline(createReadStream('a.mp3'), decodeStream(), chainStream(['limiter']), encodeStream({ format: 'opus' }))
+
+const engine = new Engine({ engine: { threads: 2 } })
+engine.subscribe('process.*', (delivery: Delivery) => {
+  if (delivery.type === 'lagged') return delivery.lost.toFixed()
+  if (delivery.type === 'event' && delivery.topic === 'process.finished') delivery.payload.outcome satisfies string
+  return
+})
+for await (const delivery of engine.events('**', { start: 'oldest' })) void delivery.type
+
+try {
+  engine.preset('x')
+} catch (error) {
+  if (error instanceof PureSoundError && error.code === 'UNKNOWN_NAME') error.details['suggestion'] satisfies unknown
+  // @ts-expect-error not a code
+  if (error instanceof PureSoundError && error.code === 'UNKNOWN') throw error
+}
