@@ -149,7 +149,7 @@ impl Encoder {
     /// A promise of having encoded a block; of the bytes that are ready, for a stream.
     #[napi]
     pub fn write<'env>(&self, env: &'env Env, planes: Planes, interleaved: bool) -> napi::Result<Object<'env>> {
-        let block = sync(env, || planes.to_buffer(self.spec, interleaved))?;
+        let block = sync(env, || planes.into_buffer(self.spec, interleaved))?;
         let taken = self.slot.take().map_err(|error| to_js(env, &error))?;
         promise(env, Lane::Block, move || {
             taken.with(|running| {

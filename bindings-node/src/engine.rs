@@ -272,7 +272,7 @@ impl Engine {
         metadata: String,
         cancel: &Cancel,
     ) -> napi::Result<Object<'env>> {
-        let audio = sync(env, || planes.to_buffer(spec_of(rate_hz, &layout)?, false))?;
+        let audio = sync(env, || planes.into_buffer(spec_of(rate_hz, &layout)?, false))?;
         let (engine, reins) = (Arc::clone(&self.engine), Reins::new(cancel, None));
         promise(env, Lane::File, move || {
             reins.drive(|control| {

@@ -151,7 +151,7 @@ impl Planes {
     ///
     /// # Errors
     /// [`CoreError::InvalidValue`] when they do not fit `spec`.
-    pub fn to_buffer(mut self, spec: Spec, interleaved: bool) -> pure_sound::Result<Buffer> {
+    pub fn into_buffer(mut self, spec: Spec, interleaved: bool) -> pure_sound::Result<Buffer> {
         let (whole, frames) = self.shape(spec.channels(), interleaved)?;
         let mut buffer = Buffer::new(spec, frames);
         self.fill(whole, &mut buffer, spec, 0, frames);
@@ -161,7 +161,7 @@ impl Planes {
     /// Calls `each` with all samples in blocks.
     ///
     /// # Errors
-    /// As [`Planes::to_buffer`]; those of `each`.
+    /// As [`Planes::into_buffer`]; those of `each`.
     pub fn read(
         mut self,
         block: &mut Buffer,

@@ -137,7 +137,7 @@ impl Source {
     #[napi(factory)]
     pub fn audio(env: &Env, rate_hz: f64, layout: String, planes: Planes) -> napi::Result<Self> {
         sync(env, || {
-            let buffer = planes.to_buffer(spec_of(rate_hz, &layout)?, false)?;
+            let buffer = planes.into_buffer(spec_of(rate_hz, &layout)?, false)?;
             Ok(Self::of(CoreSource::from_audio(&buffer)?, None))
         })
     }

@@ -63,7 +63,7 @@ impl StreamChain {
     #[napi]
     pub fn write<'env>(&self, env: &'env Env, planes: Planes) -> napi::Result<Object<'env>> {
         let (input, output) = (self.input, self.output);
-        let block = sync(env, || planes.to_buffer(input, false))?;
+        let block = sync(env, || planes.into_buffer(input, false))?;
         let taken = self.slot.take().map_err(|error| to_js(env, &error))?;
         promise(env, Lane::Block, move || {
             taken.with(|chain| {
