@@ -9,7 +9,7 @@ struct listener {
     pthread_mutex_t mutex;
     psnd_engine engine;
     int heard;
-    int of_debug;
+    int of_info;
     int destroyed;
     int heard_after_destroy;
     int use;
@@ -22,7 +22,7 @@ static void hear(void *user_data, const char *level, const char *message, const 
     pthread_mutex_lock(&self->mutex);
     first = self->heard == 0;
     self->heard++;
-    self->of_debug += strcmp(level, "debug") == 0;
+    self->of_info += strcmp(level, "info") == 0;
     self->heard_after_destroy += self->destroyed > 0;
     CHECK(strlen(message) > 0 && strstr(record_json, "\"message\":") != NULL && strstr(record_json, "\"spans\":") != NULL);
     pthread_mutex_unlock(&self->mutex);
@@ -80,7 +80,7 @@ static void test_log(psnd_engine engine) {
     self.use = 1;
     OK(psnd_engine_log(engine, "debug", hear, &self, forget, NULL));
     run(engine);
-    CHECK(self.heard > 0 && self.of_debug > 0 && self.destroyed == 0);
+    CHECK(self.heard > 0 && self.of_info > 0 && self.destroyed == 0);
     /* Quieter while it runs. */
     OK(psnd_engine_log(engine, "error", NULL, NULL, NULL, NULL));
     before = self.heard;
