@@ -1,4 +1,5 @@
-//! Gives the shared library its SONAME, `libpuresound.so.N` with N the number of the binary interface.
+//! Gives the shared library its SONAME, `libpuresound.so.N` with N the number of the binary interface, and keeps it in memory once it
+//! was loaded: its threads and thread-locals may outlive a `dlclose`.
 
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
     };
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux" || os.ends_with("bsd")) {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libpuresound.so.{abi}");
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
     ExitCode::SUCCESS
 }
