@@ -11,7 +11,7 @@ const BLOCKS: u32 = 2000;
 const ROUNDS: usize = 25;
 
 fn main() -> pure_sound::Result<()> {
-    let filters = ["highpass:cutoff_hz=80", "peak_eq:frequency_hz=3000:gain_db=4", "compressor", "limiter"];
+    let filters = ["highpass:cutoff_hz=80", "peak_eq:frequency_hz=3000,gain_db=4", "compressor", "limiter"];
     let specs: Vec<FilterSpec> = filters.iter().map(|f| FilterSpec::parse(f)).collect::<pure_sound::Result<_>>()?;
     let mut chain = Chain::new(&specs)?;
     let spec = Spec::new(48_000, ChannelLayout::from_count(2));

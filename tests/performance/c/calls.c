@@ -104,7 +104,7 @@ int main(int argc, char **argv) {
     channels[0] = samples;
     channels[1] = samples + LONG_FRAMES;
     must(psnd_chain_new("[\"gain:gain_db=-0.001\"]", 48000, "stereo", BLOCK_FRAMES, &gain, NULL));
-    must(psnd_chain_new("[\"highpass:cutoff_hz=80\",\"peak_eq:frequency_hz=3000:gain_db=4\",\"compressor\",\"limiter\"]", 48000, "stereo",
+    must(psnd_chain_new("[\"highpass:cutoff_hz=80\",\"peak_eq:frequency_hz=3000,gain_db=4\",\"compressor\",\"limiter\"]", 48000, "stereo",
                         BLOCK_FRAMES, &four, NULL));
     at_most("smallest call, ns", smallest_ns(gain), 50.0);
     at_most("processing of an empty block, ns", empty_block_ns(gain), 50.0);
