@@ -96,7 +96,7 @@ impl FromStr for LogLevel {
 }
 
 /// A span that a record belongs to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LogSpan {
     /// Number of the span in this engine.
     pub id: u64,
@@ -107,7 +107,7 @@ pub struct LogSpan {
 }
 
 /// One line of the log.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LogRecord {
     /// Milliseconds since 1970-01-01 UTC.
     pub time_ms: u64,
