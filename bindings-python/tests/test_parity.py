@@ -18,7 +18,7 @@ PYTHON_ONLY = {
     "Chain.apply", "Chain.filters", "Chain.layout", "Chain.non_finite_samples", "Chain.parameter",
     "Decoder.blocks", "Decoder.channels", "Decoder.closed", "Decoder.layout", "Decoder.rate_hz", "Decoder.read_into",
     "Encoder.closed", "Encoder.frames", "Encoder.negotiated",
-    "Engine.aio", "Engine.close", "Engine.native", "Engine.open", "Engine.start",
+    "Engine.aio", "Engine.close", "Engine.log_to", "Engine.native", "Engine.open", "Engine.start",
     "decode", "encode", "measure", "plan", "preset", "presets", "probe", "process", "recipe", "tags",
 }  # fmt: skip
 

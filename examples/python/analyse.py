@@ -28,7 +28,7 @@ print(f"{loudness['integrated_lufs']:.1f} LUFS, true peak {loudness['true_peak_d
 # %% Clean it: a chain works in place, so it gets a copy.
 cleaned = pure_sound.Audio(audio.samples.copy(), audio.rate_hz, audio.layout)
 chain = pure_sound.Chain(
-    ["highpass:cutoff_hz=90", {"type": "compressor", "threshold_db": -24, "ratio": 3}], audio.rate_hz, audio.channels
+    ["highpass:cutoff_hz=90", {"type": "compressor", "threshold_dbfs": -24, "ratio": 3}], audio.rate_hz, audio.channels
 )
 chain.process(cleaned.samples)
 
