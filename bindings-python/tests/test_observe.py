@@ -23,6 +23,15 @@ def engine() -> Iterator[pure_sound.Engine]:
         yield engine
 
 
+#: Half a second.
+SHORT = pure_sound.decode(SPEECH).between(0, 0.5)
+
+
+def work(engine: pure_sound.Engine) -> None:
+    """Something that is told in the log."""
+    engine.process_to_memory(SHORT, "wav")
+
+
 def value(engine: pure_sound.Engine, series: str) -> float:
     """The value of a series in the text of the metrics."""
     [found] = re.findall(rf"^{re.escape(series)} (\S+)", engine.metrics(), re.MULTILINE)
@@ -93,28 +102,35 @@ def test_a_tenant_has_its_share_of_the_budgets(tmp_path: Path) -> None:
 def test_log_records_have_level_target_message_and_fields(engine: pure_sound.Engine) -> None:
     heard: list[pure_sound.types.LogRecord] = []
     engine.log("trace", heard.append)
-    engine.measure(SPEECH)
+    work(engine)
     assert heard
     for record in heard:
         assert record["level"] in ("error", "warn", "info", "debug", "trace")
         assert record["target"].startswith("pure_sound") and record["message"]
         assert isinstance(record["fields"], dict) and record["time_ms"] > 1_700_000_000_000
-    assert value(engine, 'pure_sound_log_records_total{level="debug"}') == sum(r["level"] == "debug" for r in heard)
+    done = next(record for record in heard if record["message"] == "processed")
+    assert done["level"] == "info" and done["fields"]["seconds"] == pytest.approx(0.5)
+    assert [span["name"] for span in done["spans"]][0] == "run"
+    counted = value(engine, 'pure_sound_log_records_total{level="info"}')
+    assert counted == sum(record["level"] == "info" for record in heard)
 
 
 def test_the_level_changes_while_it_runs(engine: pure_sound.Engine) -> None:
-    heard: list[object] = []
+    heard: list[pure_sound.types.LogRecord] = []
     engine.log("error", heard.append)
-    engine.measure(SPEECH)
+    work(engine)
     assert heard == []
+    with pytest.raises(FileNotFoundError):
+        engine.process("/no/such/file.wav", "/no/such/folder/a.wav")
+    assert [record["level"] for record in heard] == ["error"]
     engine.log("trace")
-    engine.measure(SPEECH)
+    work(engine)
     told = len(heard)
-    assert told > 0
+    assert told > 1
     engine.log("off")
-    engine.measure(SPEECH)
+    work(engine)
     engine.log("trace")  # nobody listens
-    engine.measure(SPEECH)
+    work(engine)
     assert len(heard) == told
     with pytest.raises(pure_sound.InvalidValueError) as raised:
         engine.log("loud", heard.append)  # type: ignore[arg-type]
@@ -126,7 +142,7 @@ def test_a_callback_takes_the_place_of_the_one_before(engine: pure_sound.Engine)
     second: list[object] = []
     engine.log("trace", first.append)
     engine.log("trace", second.append)
-    engine.measure(SPEECH)
+    work(engine)
     assert second and not first
 
 
@@ -138,10 +154,10 @@ def test_a_log_callback_may_use_the_engine_and_end_itself(engine: pure_sound.Eng
         engine.log("off")
 
     engine.log("trace", hear)
-    engine.measure(SPEECH)
+    work(engine)
     assert heard
     told = len(heard)
-    engine.measure(SPEECH)
+    work(engine)
     assert len(heard) == told
 
 
@@ -151,7 +167,7 @@ def test_what_a_log_callback_raises_harms_nothing(
     raised: list[BaseException | None] = []
     monkeypatch.setattr("sys.unraisablehook", lambda args: raised.append(args.exc_value))
     engine.log("trace", lambda record: 1 / 0)
-    assert engine.measure(SPEECH)["frames"] > 0
+    work(engine)
     assert raised and {type(error) for error in raised} == {ZeroDivisionError}
 
 
@@ -165,21 +181,21 @@ def test_many_threads_log_at_once_while_listeners_change(engine: pure_sound.Engi
             heard += 1
 
     engine.log("trace", hear)
-    threads = [threading.Thread(target=engine.probe, args=(SPEECH,)) for _ in range(8)]
+    threads = [threading.Thread(target=work, args=(engine,)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for _ in range(20):
         engine.log("trace", hear)
     for thread in threads:
         thread.join()
-    engine.measure(SPEECH)
+    work(engine)
     assert heard > 0
 
 
 def test_records_go_on_to_logging(engine: pure_sound.Engine, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "pure_sound"):
         engine.log_to()
-        engine.measure(SPEECH)
+        work(engine)
     assert caplog.records
     for record in caplog.records:
         assert record.name.startswith("pure_sound") and record.levelno >= logging.DEBUG
@@ -188,11 +204,13 @@ def test_records_go_on_to_logging(engine: pure_sound.Engine, caplog: pytest.LogC
     caplog.clear()
     with caplog.at_level(logging.WARNING, "mine"):
         engine.log_to("mine")
-        engine.measure(SPEECH)
+        work(engine)
     assert caplog.records == []
 
 
-def test_the_interpreter_ends_while_the_log_is_busy(run_python: RunPython) -> None:
+def test_the_interpreter_ends_while_the_log_is_busy(run_python: RunPython, tmp_path: Path) -> None:
+    short = tmp_path / "short.wav"
+    pure_sound.encode(SHORT, short)
     # Threads log without pause until the very end.
     result = run_python(
         """
