@@ -33,7 +33,7 @@ chain = pure_sound.Chain(
 chain.process(cleaned.samples)
 
 # %% Loudness over time, before and after.
-figure, (top, bottom) = pyplot.subplots(2, 1, figsize=(9, 6), sharex=True)
+figure, (top, bottom) = pyplot.subplots(2, 1, figsize=(9, 6), sharex=True, layout="constrained")
 for name, one in (("before", audio), ("after", cleaned)):
     meter = pure_sound.Meter(one.rate_hz, one.channels)
     step = one.rate_hz // 10
