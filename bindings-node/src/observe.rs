@@ -13,7 +13,7 @@ use pure_sound::{Error, Result};
 use crate::promise::json;
 
 /// Records that JavaScript may have waiting, of some 300 bytes each. Beyond they are lost: work does not wait for its log.
-const WINDOW: usize = 4096;
+const WINDOW: usize = 1024;
 
 /// A record as JSON, and how many were lost before it.
 type Line = FnArgs<(String, u32)>;
