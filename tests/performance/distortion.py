@@ -10,7 +10,8 @@ is needed: what is left beside the sine, against the sine (as AES17-2020, 6.3, w
 are such that each filter changes the level all the time: what a gain that moves does to a steady sound is what is measured.
 
 Aliases: a sine of 4999 Hz at 0 dBFS and 48 kHz, whose harmonics above 24 kHz fold to frequencies that no harmonic has. The
-greatest of those, and the greatest harmonic below 24 kHz beside it, in dB below the sine. `bitcrush` is meant to alias.
+greatest of those below 20 kHz (the filters of the oversampling let a little through where nobody hears it), and the greatest harmonic
+below 20 kHz beside it, in dB below the sine. `bitcrush` is meant to alias.
 """
 
 import os
@@ -28,8 +29,7 @@ DYNAMICS = ["compressor:threshold_dbfs=-20", "compressor:threshold_dbfs=-20,dete
             "gate:threshold_dbfs=-20", "limiter:ceiling_dbtp=-12", "de_esser:threshold_db=-40", "leveler", "ducker:key_channel=2",
             "transient_shaper", "dynamic_eq:frequency_hz=500,q=0.5,range_db=-6"]
 BENT = ["clipper:drive_db=12,oversampling=1x", "clipper:drive_db=12,oversampling=2x", "clipper:drive_db=12,oversampling=4x",
-        "clipper:drive_db=12,oversampling=8x", "clipper:drive_db=12,shape=hard", "saturation", "exciter", "limiter:ceiling_dbtp=-6",
-        "bitcrush"]
+        "clipper:drive_db=12,oversampling=8x", "clipper:drive_db=12,shape=hard", "saturation", "exciter", "limiter:ceiling_dbtp=-6", "bitcrush"]
 
 
 def through(binary, spec, x):
@@ -69,7 +69,7 @@ def main():
     for spec in BENT:
         lines = settled(binary, spec, 4_999, 0)
         harmonics = np.arange(2, 5) * 4_999
-        other = np.delete(lines, [0, 4_999, *harmonics])
+        other = np.delete(lines[:20_000], [0, 4_999, *harmonics])
         row = (20 * np.log10(max(part.max(), 1e-12) / lines[4_999]) for part in (lines[harmonics], other))
         print(f"{spec:48} {next(row):9.1f} {next(row):8.1f}", flush=True)
 
