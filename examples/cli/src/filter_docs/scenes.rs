@@ -24,7 +24,8 @@ pub fn scene(name: &str, spec: &FilterSpec) -> Option<Picture> {
             let (_, sound) = measure::run_both(&room, &bursts(0.0))?;
             levels(spec, &sound, "Level of 20 ms of a voice in a room, before and after.")
         }
-        "chorus" | "flanger" | "phaser" => moving(spec),
+        "chorus" | "flanger" => moving(spec, &Axis::linear("Hz", 0.0, 1_000.0, 100.0)),
+        "phaser" => moving(spec, &Axis::frequency()),
         "convolution" => response(spec),
         "tremolo" => {
             let tone = measure::sine(1_000.0, -6.0, RATE_HZ as usize);
@@ -155,21 +156,22 @@ fn levels(spec: &FilterSpec, before: &[f32], caption: &'static str) -> Option<Pi
     Some(Picture { svg: svg::lines(&Axis::linear("s", 1.0, 5.0, 0.5), &y, &lines), caption })
 }
 
-/// Responses to impulses at three moments.
-fn moving(spec: &FilterSpec) -> Option<Picture> {
+/// Responses to impulses at two moments.
+fn moving(spec: &FilterSpec, x: &Axis) -> Option<Picture> {
     let mut lines = Vec::new();
-    for at_s in [0.25, 0.75, 1.25] {
+    for at_s in [0.3, 1.0] {
         let mut left = vec![0.0; 2 * RATE_HZ as usize];
         let at = (at_s * f64::from(RATE_HZ)) as usize;
         left[at] = 1.0;
         let out = measure::run_left(spec, &left)?;
         let part = out.first()?.get(at..at + 16_384)?;
-        let points = frequencies().map(|hz| (hz, measure::response(part, 0, hz).0)).collect();
+        let places: Vec<f64> = if x.log { frequencies().collect() } else { (0..1_000).map(f64::from).collect() };
+        let points = places.into_iter().map(|hz| (hz, measure::response(part, 0, hz).0)).collect();
         lines.push(Line { label: format!("after {at_s} s"), points, grey: false });
     }
     let y = Axis::decibels("dB", lines.iter().flat_map(|l| l.points.iter().map(|p| p.1)));
-    let caption = "Frequency response at 48 kHz at three moments.";
-    Some(Picture { svg: svg::lines(&Axis::frequency(), &y, &lines), caption })
+    let caption = "Frequency response at 48 kHz at two moments.";
+    Some(Picture { svg: svg::lines(x, &y, &lines), caption })
 }
 
 /// The pitch of a sine over the time, from one rise through zero to the next.
