@@ -70,7 +70,7 @@ pub struct Tonal {
 /// What a recording is like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Analysis {
-    /// [`ANALYSIS_VERSION`].
+    /// Version of this record, 1: raised when a field changes its meaning or goes. New fields do not raise it.
     pub analysis_version: u32,
     /// Rate and layout.
     pub spec: Spec,
