@@ -3,8 +3,7 @@
 
 use crate::error::{Error, Result};
 
-/// Lower end of the second band in Hz, share of the bins that are strong or weak: librosa's `fmin` and `quantile`.
-const FMIN_HZ: f64 = 200.0;
+/// Share of the bins that are strong or weak: librosa's `quantile`.
 const QUANTILE: f64 = 0.02;
 
 #[derive(Debug)]
@@ -23,17 +22,18 @@ pub struct ContrastBands {
 }
 
 impl ContrastBands {
-    /// For `n_fft / 2 + 1` bins at `rate_hz`: the band below 200 Hz, and up to `n_bands` octaves above, as many as begin below half the
-    /// rate.
+    /// For `n_fft / 2 + 1` bins at `rate_hz`: the band below `fmin` Hz, and up to `n_bands` octaves above, as many as begin below
+    /// half the rate.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] when `n_bands` is not in 1..=10 or the bins are wider than the first band.
-    pub fn new(rate_hz: f64, n_fft: usize, n_bands: usize) -> Result<Self> {
+    /// [`Error::OutOfRange`] when `n_bands` is not in 1..=10, `fmin` not in 20..=1000, or the bins are wider than half the first band.
+    pub fn new(rate_hz: f64, n_fft: usize, fmin: f64, n_bands: usize) -> Result<Self> {
+        Error::check_range("contrast_fmin", fmin, 20.0, 1000.0, "Hz")?;
         Error::check_range("n_bands", n_bands as f64, 1.0, 10.0, "")?;
         let bin_hz = rate_hz / n_fft as f64;
-        Error::check_range("n_fft", n_fft as f64, 2.0 * rate_hz / FMIN_HZ, 65_536.0, "samples")?;
+        Error::check_range("n_fft", n_fft as f64, 2.0 * rate_hz / fmin, 65_536.0, "samples")?;
         let bins = n_fft / 2 + 1;
-        let edge = |k: usize| if k == 0 { 0.0 } else { FMIN_HZ * f64::from(1u32 << (k - 1)) };
+        let edge = |k: usize| if k == 0 { 0.0 } else { fmin * f64::from(1u32 << (k - 1)) };
         let last = (1..=n_bands).rev().find(|k| edge(*k) < rate_hz / 2.0).unwrap_or(0);
         let bands = (0..=last).map(|k| {
             let (low, high) = (edge(k), edge(k + 1));
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_tone_lifts_the_peak_of_its_band_only() {
-        let mut bands = ContrastBands::new(22_050.0, 2048, 6).unwrap();
+        let mut bands = ContrastBands::new(22_050.0, 2048, 200.0, 6).unwrap();
         assert_eq!(bands.len(), 7);
         let mut magnitude = vec![0.1; 1025];
         magnitude[100] = 10.0; // 1077 Hz: band 800 to 1600, the fourth
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn low_rates_have_fewer_octaves() {
-        assert_eq!(ContrastBands::new(8000.0, 2048, 6).unwrap().len(), 6); // 3200 Hz begins below 4 kHz, 6400 does not
-        assert!(ContrastBands::new(48_000.0, 128, 6).is_err());
+        assert_eq!(ContrastBands::new(8000.0, 2048, 200.0, 6).unwrap().len(), 6); // 3200 Hz begins below 4 kHz, 6400 does not
+        assert!(ContrastBands::new(48_000.0, 128, 200.0, 6).is_err());
     }
 }

@@ -37,6 +37,8 @@ pub struct FeatureParams {
     pub top_db: f64,
     /// Share of the magnitude below the roll-off. 0.01 to 0.99, default 0.85.
     pub roll_percent: f64,
+    /// Upper end of the lowest band of the contrast in Hz. 20 to 1000, default 200.
+    pub contrast_fmin: f64,
     /// Octaves of the contrast above the lowest band. 1 to 10, default 6; those above half the rate are left out.
     pub n_bands: usize,
     /// Tuning of the chroma in semitones from A4 = 440 Hz. -0.5 to 0.5, default 0.
@@ -58,6 +60,7 @@ impl Default for FeatureParams {
             n_mfcc: 20,
             top_db: 80.0,
             roll_percent: 0.85,
+            contrast_fmin: 200.0,
             n_bands: 6,
             tuning: 0.0,
             pitch: true,
@@ -181,7 +184,7 @@ impl Core {
         Error::check_range("roll_percent", params.roll_percent, 0.01, 0.99, "")?;
         Error::check_range("tuning", params.tuning, -0.5, 0.5, "semitones")?;
         let mel = MelBank::new(&params.mel, rate_hz, n_fft)?;
-        let contrast = ContrastBands::new(rate_hz, n_fft, params.n_bands)?;
+        let contrast = ContrastBands::new(rate_hz, n_fft, params.contrast_fmin, params.n_bands)?;
         let yin = YinParams { fmin: params.yin.fmin.max(2.0 * rate_hz / n_fft as f64), ..params.yin };
         let yin = if params.pitch { Some(Yin::new(&yin, rate_hz, n_fft, hop_length)?) } else { None };
         Ok(Self {

@@ -63,6 +63,8 @@ pub struct Tempo {
 /// Windows are taken every so many frames; librosa takes all, which gives the same mean to three digits.
 const STRIDE: usize = 8;
 const RIVALS: usize = 4;
+/// Weaker peaks are no rivals.
+const LEAST_WEIGHT: f64 = 0.05;
 
 /// Mean of the scaled autocorrelations, one value per lag.
 fn tempogram(strength: &[f32], window: usize) -> Result<Vec<f64>> {
@@ -138,9 +140,9 @@ pub fn tempo(strength: &[f32], frame_rate_hz: f64, params: &TempoParams) -> Resu
             return bpm_of(lag as f64);
         };
         let (slope, curve) = (0.5 * (after - before), after + before - 2.0 * lags[lag]);
-        // Half a frame at most: the maximum of the frames is known to be this one.
-        let shift = if curve < 0.0 { (-slope / curve).clamp(-0.5, 0.5) } else { 0.0 };
-        bpm_of(lag as f64 + shift)
+        // Where the autocorrelation itself has no maximum (the weight of the tempo made it one) there is nothing to refine.
+        let shift = if curve < 0.0 { -slope / curve } else { 0.0 };
+        bpm_of(lag as f64 + if shift.abs() <= 0.5 { shift } else { 0.0 })
     };
     let weight = |lag: usize| (scores[lag] - scores[best]).exp();
     let mut peaks: Vec<usize> = (shortest.max(1)..lags.len().saturating_sub(1))
@@ -156,7 +158,7 @@ pub fn tempo(strength: &[f32], frame_rate_hz: f64, params: &TempoParams) -> Resu
     };
     let mut chosen: Vec<usize> = [octave(0.5), octave(2.0)].into_iter().flatten().collect();
     for lag in &peaks {
-        if chosen.len() < RIVALS && !chosen.contains(lag) {
+        if chosen.len() < RIVALS && !chosen.contains(lag) && weight(*lag) >= LEAST_WEIGHT {
             chosen.push(*lag);
         }
     }
