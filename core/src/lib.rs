@@ -1,9 +1,10 @@
 //! Pure Sound: an embeddable audio engine.
 //!
 //! A recording in any common format goes in; it comes out clean, level, measured and encoded, with proof of what was
-//! done. Arrows of dependency point down: engine, processing, filters/formats/meter, dsp, audio; `error` is for all.
+//! done. Arrows of dependency point down: engine, processing, analysis, filters/formats/meter, dsp, audio; `error` is for all.
 //! Beside them, knowing nothing of audio: events, services, config, observe, resources, cancel.
 
+pub mod analysis;
 pub mod audio;
 pub mod cancel;
 pub mod config;
