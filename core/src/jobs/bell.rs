@@ -19,6 +19,7 @@ impl Bell {
     }
 
     /// How often it has rung.
+    #[cfg(feature = "sqlite")]
     pub fn rung(&self) -> u64 {
         *lock(&self.rung)
     }
