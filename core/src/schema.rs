@@ -13,8 +13,10 @@ use crate::formats::encode::Negotiated;
 use crate::formats::tags::Metadata;
 use crate::formats::{Encoded, FormatSettings, MediaInfo, ReadOptions, StreamInfo};
 use crate::meter::Loudness;
+use crate::observe::{HealthAnswer, LogRecord};
 use crate::presets::Preset;
 use crate::processing::{Plan, Progress, Recipe, Report};
+use crate::resources::Usage;
 
 /// The schema of `T`, self-contained.
 fn schema<T: JsonSchema>() -> Value {
@@ -53,6 +55,9 @@ pub fn all() -> Map<String, Value> {
         ("settings", schema::<Settings>()),
         ("error", error()),
         ("event", Value::Object(events)),
+        ("health", schema::<HealthAnswer>()),
+        ("usage", schema::<Usage>()),
+        ("log_record", schema::<LogRecord>()),
     ];
     named.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }
