@@ -550,8 +550,13 @@ impl Engine {
         self.process_on(&self.files, source, recipe, &outputs_of(recipe), control)
     }
 
+    /// The files of the engine.
+    pub(crate) fn file_system(&self) -> &Arc<dyn FileSystem> {
+        &self.files
+    }
+
     /// Runs a recipe with other files; `outputs` is what the policy is told of them.
-    fn process_on(
+    pub(crate) fn process_on(
         &self,
         files: &Arc<dyn FileSystem>,
         source: Source,
