@@ -98,7 +98,7 @@ fn other_mel_bands_are_librosas() {
     let mut each = |frame: &super::features::Frame<'_>| {
         let mut bands = vec![0.0; 40];
         bank.apply(stft.transform(frame.samples).1, &mut bands);
-        if frame.index % 4 == 0 {
+        if frame.index.is_multiple_of(4) {
             got.iter_mut().zip(bands.iter().step_by(4)).for_each(|(s, b)| s.push(*b));
         }
     };

@@ -262,10 +262,10 @@ mod tests {
         let signal: Vec<f32> = (0..1003).map(|i| ((i * 37) % 101) as f32 / 101.0 - 0.5).collect();
         for max in [2, 3, 5, 7, 20] {
             let limited = PeakParams { samples_per_pixel: 4, max_pixels: Some(max), mono: false };
-            let got = collect(&limited, &[signal.clone()], 17);
+            let got = collect(&limited, std::slice::from_ref(&signal), 17);
             assert!(got.pixels() <= max as usize + 1, "{max}: {}", got.pixels());
             let plain = PeakParams { samples_per_pixel: got.samples_per_pixel, ..PeakParams::default() };
-            assert_eq!(got, collect(&plain, &[signal.clone()], 1003));
+            assert_eq!(got, collect(&plain, std::slice::from_ref(&signal), 1003));
         }
     }
 

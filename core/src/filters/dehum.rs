@@ -604,7 +604,7 @@ mod tests {
     fn in_files_hum_goes_from_the_first_frame_on() {
         let clean = chords();
         let x: Vec<f32> = clean.iter().zip(hum(50.2, clean.len())).map(|(c, h)| c + h).collect();
-        let y = &through("dehum", RATE, &[x.clone()], 1_000)[0];
+        let y = &through("dehum", RATE, std::slice::from_ref(&x), 1_000)[0];
         assert_eq!(y.len(), x.len());
         let early = ..2 * RATE as usize;
         let (before, after) = (ratio_db(&clean[early], &x[early]), ratio_db(&clean[early], &y[early]));
@@ -615,9 +615,9 @@ mod tests {
     #[test]
     fn files_give_the_same_bits_in_any_blocks() {
         let x: Vec<f32> = chords().iter().zip(hum(59.9, 12 * RATE as usize)).map(|(c, h)| c + h).collect();
-        let whole = through("dehum", RATE, &[x.clone()], 4_096);
+        let whole = through("dehum", RATE, std::slice::from_ref(&x), 4_096);
         for block in [7, 1_000] {
-            let pieces = through("dehum", RATE, &[x.clone()], block);
+            let pieces = through("dehum", RATE, std::slice::from_ref(&x), block);
             assert!(whole[0].iter().zip(&pieces[0]).all(|(a, b)| a.to_bits() == b.to_bits()), "{block}");
         }
     }
@@ -626,7 +626,7 @@ mod tests {
     fn files_shorter_than_the_look_ahead_keep_their_length() {
         for frames in [0, 1, 1_000, 100_000] {
             let x = chords()[..frames].to_vec();
-            let y = &through("dehum", RATE, &[x.clone()], 1_000)[0];
+            let y = &through("dehum", RATE, std::slice::from_ref(&x), 1_000)[0];
             assert!(x == *y, "{frames}");
         }
     }

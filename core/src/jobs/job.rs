@@ -447,7 +447,8 @@ mod tests {
     fn requests_are_checked() {
         let good = JobSpec::new("process", Value::Null);
         good.validate().unwrap();
-        let bad: [(&str, fn(&mut JobSpec)); 9] = [
+        type Spoil = fn(&mut JobSpec);
+        let bad: [(&str, Spoil); 9] = [
             ("kind", |s| s.kind.clear()),
             ("queue", |s| s.queue = "x".repeat(MAX_NAME_BYTES + 1)),
             ("tenant", |s| s.tenant = Some("a\0b".into())),

@@ -78,8 +78,8 @@ mod tests {
     fn deltas_of_a_parabola_are_its_derivatives() {
         let series: Vec<f32> = (0..40).map(|i| 3.0 + 0.5 * i as f32 + 0.25 * (i * i) as f32).collect();
         let (first, second) = (delta(&series, 1), delta(&series, 2));
-        for i in 4..36 {
-            assert!((first[i] - (0.5 + 0.5 * i as f32)).abs() < 1e-4); // f32 of values up to 400
+        for (i, slope) in first.iter().enumerate().take(36).skip(4) {
+            assert!((slope - (0.5 + 0.5 * i as f32)).abs() < 1e-4); // f32 of values up to 400
         }
         assert!(first[..4].iter().all(|d| *d == first[4]) && first[36..].iter().all(|d| *d == first[35]));
         assert!(second.iter().all(|d| (d - 0.5).abs() < 1e-4));
