@@ -41,7 +41,7 @@ fn many_stores_and_threads_do_each_job_once_and_nobody_is_busy() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let stores: Vec<_> = (0..3).map(|_| open(&path).unwrap()).collect();
-    let done = std::sync::Mutex::new(Vec::new());
+    let done = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for store in &stores {
             scope.spawn(|| {
