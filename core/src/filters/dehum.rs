@@ -512,13 +512,17 @@ impl Filter for Dehum {
                     *x = if x.abs() < 100.0 { *x } else { 0.0 };
                 }
                 let mut hum = [0.0f32; CELL_FRAMES];
-                let mut energy = 0.0;
+                // Sums go on from frame to frame: those of pieces would depend on where blocks end.
+                let mut energy = channel.look_energy;
                 for search in &mut channel.searches {
-                    energy = 0.0;
+                    energy = channel.look_energy;
                     let tones = &mut search.tones;
                     dispatch!(kernels::level(), simd => run(simd, tones, &mut energy, samples, &mut hum));
                 }
-                channel.look_energy += energy;
+                channel.look_energy = energy;
+                if channel.pass != Pass::Forwards {
+                    channel.energy = samples.iter().fold(channel.energy, |sum, x| sum + x * x);
+                }
                 channel.hold(samples);
                 if channel.pass == Pass::Forwards {
                     let (groups, energy) = (&mut channel.groups, &mut channel.energy);
@@ -526,8 +530,6 @@ impl Filter for Dehum {
                     for (x, hum) in samples.iter_mut().zip(&hum) {
                         *x -= channel.share * hum;
                     }
-                } else {
-                    channel.energy += energy;
                 }
                 if end {
                     channel.cell(timing);
