@@ -3,9 +3,11 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
+use crate::analysis::Analysis;
 use crate::audio::Spec;
 use crate::config::Settings;
 use crate::dsp::resampler::Quality;
+use crate::engine::AnalyseOptions;
 use crate::error::ErrorCode;
 use crate::events;
 use crate::filters::{FilterInfo, FilterSpec};
@@ -47,6 +49,8 @@ pub fn all() -> Map<String, Value> {
         ("stream_info", schema::<StreamInfo>()),
         ("metadata", schema::<Metadata>()),
         ("loudness", schema::<Loudness>()),
+        ("analysis", schema::<Analysis>()),
+        ("analyse_options", schema::<AnalyseOptions>()),
         ("spec", schema::<Spec>()),
         ("resample_quality", schema::<Quality>()),
         ("negotiated", schema::<Negotiated>()),
@@ -139,6 +143,7 @@ mod tests {
             ("plan", include_str!("../../configs/schema/plan.json")),
             ("report", include_str!("../../configs/schema/report.json")),
             ("media_info", include_str!("../../configs/schema/probe.json")),
+            ("analysis", include_str!("../../configs/schema/analysis.json")),
         ];
         let all = all();
         for (name, text) in files {
