@@ -3178,6 +3178,503 @@ class MediaInfo(TypedDict):
     damage: Damage
 
 
+class MelParams(TypedDict, total=False):
+    """Parameters of the mel bands. Defaults as librosa's."""
+
+    #: Number of bands. 1 to 512, default 128.
+    n_mels: int
+
+    #: Lower end of the lowest band in Hz. Default 0.
+    fmin: float
+
+    #: Upper end of the highest band in Hz. Default: half the sample rate.
+    fmax: float | None
+
+    #: HTK's scale instead of Slaney's. Default false.
+    htk: bool
+
+    #: Whether each triangle has the area 1 (`norm="slaney"`) instead of the height 1 (`norm=None`). Default true.
+    norm: bool
+
+
+class YinParams(TypedDict, total=False):
+    """Parameters of the pitch."""
+
+    #: Lowest pitch in Hz. Default 65 (C2).
+    fmin: float
+
+    #: Highest pitch in Hz. Default 2000, or a quarter of the sample rate when that is less.
+    fmax: float
+
+    #: How deep a trough counts without looking for the deepest. 0.01 to 1, default 0.1.
+    trough_threshold: float
+
+
+class FeatureParams(TypedDict, total=False):
+    """Parameters of the features, named and defaulted as librosa's."""
+
+    #: Samples of a frame. 64 to 65536. Default 2048 up to 64 kHz, and twice as many per doubling of the rate above.
+    n_fft: int | None
+
+    #: Samples from frame to frame. Default a quarter of `n_fft`.
+    hop_length: int | None
+
+    #: Samples of the window in the middle of the frame. Default `n_fft`.
+    win_length: int | None
+
+    #: Whether frame `t` has its middle at `t * hop_length` (with zeros before and after the recording). Default true.
+    center: bool
+
+    #: Mel bands, also of the cepstrum and the onset strength.
+    mel: MelParams
+
+    #: Number of cepstral coefficients. 1 to `n_mels`, default 20.
+    n_mfcc: int
+
+    #: Levels in dB are cut this far under the loudest. 20 to 200 dB, default 80.
+    top_db: float
+
+    #: Share of the magnitude below the roll-off. 0.01 to 0.99, default 0.85.
+    roll_percent: float
+
+    #: Upper end of the lowest band of the contrast in Hz. 20 to 1000, default 200.
+    contrast_fmin: float
+
+    #: Octaves of the contrast above the lowest band. 1 to 10, default 6; those above half the rate are left out.
+    n_bands: int
+
+    #: Tuning of the chroma in semitones from A4 = 440 Hz. -0.5 to 0.5, default 0.
+    tuning: float
+
+    #: Whether the pitch is followed, which costs as much as everything else. Default true.
+    pitch: bool
+
+    #: Parameters of the pitch. Its `fmin` is raised where two periods do not fit a frame.
+    yin: YinParams
+
+
+class TempoParams(TypedDict, total=False):
+    """Parameters of the tempo. Defaults as librosa's."""
+
+    #: The most usual tempo in beats per minute. 30 to 300, default 120.
+    start_bpm: float
+
+    #: Spread of usual tempos in octaves. 0.1 to 10, default 1.
+    std_bpm: float
+
+    #: Length of a window in seconds. 2 to 30, default 8.
+    ac_size_s: float
+
+    #: Largest tempo in beats per minute. 60 to 600, default 320.
+    max_tempo_bpm: float
+
+
+#: How strong the pitch classes of a key are, from its tonic on.
+KeyProfile = Literal['krumhansl_kessler', 'temperley']
+
+
+class ActivityParams(TypedDict, total=False):
+    """Parameters of activity."""
+
+    #: RMS below which 10 ms are silent, in dBFS (a full-scale sine reads -3.01). -120 to 0, default -60.
+    threshold_dbfs: float
+
+    #: Shorter silences are part of the sound around them, in seconds. 0 to 60, default 0.3.
+    min_silence_s: float
+
+    #: Shorter sounds are part of the silence around them, in seconds. 0 to 60, default 0.05.
+    min_sound_s: float
+
+
+class PeakParams(TypedDict, total=False):
+    """Parameters of peaks."""
+
+    #: Frames per pixel. 2 to 1048576, default 256.
+    samples_per_pixel: int
+
+    #: Whether all channels are mixed to one. Default false.
+    mono: bool
+
+    #: When there would be more pixels, two become one and `samples_per_pixel` doubles. At least 2; default: no limit.
+    max_pixels: int | None
+
+
+class AnalysisParams(TypedDict, total=False):
+    """What an analysis is to find, and how."""
+
+    #: Features, pitch among them.
+    features: FeatureParams
+
+    #: Tempo and beats.
+    tempo: TempoParams
+
+    #: Profiles that keys are compared with.
+    key_profile: KeyProfile
+
+    #: Sound and silence.
+    activity: ActivityParams
+
+    #: Waveform peaks; without, there are none.
+    peaks: PeakParams | None
+
+    #: Whether features are given over time as well. Takes about 0.8 kB of memory per frame. Default false.
+    series: bool
+
+
+class Summary(TypedDict):
+    """A series in a few numbers. `mean` and `std` are exact; percentiles within 0.2 % of their value."""
+
+    #: Mean.
+    mean: float
+
+    #: Standard deviation (of the population).
+    std: float
+
+    #: Smallest value.
+    min: float
+
+    #: Largest value.
+    max: float
+
+    #: 5th percentile.
+    p05: float
+
+    #: 25th percentile.
+    p25: float
+
+    #: Median.
+    p50: float
+
+    #: 75th percentile.
+    p75: float
+
+    #: 95th percentile.
+    p95: float
+
+
+class VectorSummary(TypedDict):
+    """Mean and standard deviation of a vector, per element."""
+
+    #: Mean of each element.
+    mean: list[float]
+
+    #: Standard deviation of each element.
+    std: list[float]
+
+
+class FeatureSummary(TypedDict):
+    """Features of a whole recording in a few numbers each."""
+
+    #: Number of frames.
+    frames: int
+
+    #: Frames per second.
+    frame_rate_hz: float
+
+    #: Spectral centroid in Hz.
+    centroid_hz: Summary
+
+    #: Spectral bandwidth in Hz: deviation from the centroid.
+    bandwidth_hz: Summary
+
+    #: Spectral roll-off in Hz: 85 % of the magnitude lies below.
+    rolloff_hz: Summary
+
+    #: Spectral flatness, 0 to 1.
+    flatness: Summary
+
+    #: Spectral flux: distance to the spectrum before, in units of magnitude.
+    flux: Summary
+
+    #: Spectral slope in 1/Hz.
+    slope: Summary
+
+    #: Spectral crest: largest by mean power.
+    crest: Summary
+
+    #: Spectral entropy, 0 to 1.
+    entropy: Summary
+
+    #: Zero-crossing rate: sign changes per sample.
+    zero_crossing_rate: Summary
+
+    #: RMS of the mono mix, 1.0 being full scale.
+    rms: Summary
+
+    #: Onset strength in dB per frame.
+    onset_strength: Summary
+
+    #: Mel bands in dB (power 1 is 0 dB), floor `top_db` below the loudest.
+    mel_db: VectorSummary
+
+    #: Mel-frequency cepstral coefficients.
+    mfcc: VectorSummary
+
+    #: Their first derivative per frame.
+    mfcc_delta: VectorSummary
+
+    #: Their second derivative per frame.
+    mfcc_delta2: VectorSummary
+
+    #: Pitch classes from C on, the strongest of a frame being 1.
+    chroma: VectorSummary
+
+    #: Spectral contrast in dB: below 200 Hz, then per octave.
+    contrast_db: VectorSummary
+
+
+class TempoCandidate(TypedDict):
+    """A tempo and how strong it is."""
+
+    #: Beats per minute.
+    bpm: float
+
+    #: Autocorrelation at its lag, weighted by how usual the tempo is, that of the best being 1.
+    weight: float
+
+
+class Tempo(TypedDict):
+    """The tempo of a recording."""
+
+    #: Beats per minute, refined between frames by a parabola.
+    bpm: float
+
+    #: 0 to 1: how far the autocorrelation at the beat lies above its mean over all lags.
+    confidence: float
+
+    #: Other tempos that the onsets allow, strongest first; half and double are among them when they are in range.
+    rivals: list[TempoCandidate]
+
+
+class Rhythm(TypedDict):
+    """Onsets, tempo, beats."""
+
+    #: Tempo; none when nothing repeats.
+    tempo: NotRequired[Tempo | None]
+
+    #: Times of the beats in seconds.
+    beats_s: list[float]
+
+    #: Times of the onsets in seconds.
+    onsets_s: list[float]
+
+    #: Onsets per second.
+    onset_rate_hz: float
+
+
+#: Major or minor.
+Mode = Literal['major', 'minor']
+
+
+class KeyCandidate(TypedDict):
+    """A key and how well it fits."""
+
+    #: Tonic: `C`, `C#`, ... `B`.
+    tonic: str
+
+    #: Major or minor.
+    mode: Mode
+
+    #: Correlation of the pitch classes with the profile of the key, -1 to 1.
+    correlation: float
+
+
+class Key(TypedDict):
+    """The key of a recording."""
+
+    #: Tonic: `C`, `C#`, ... `B`.
+    tonic: str
+
+    #: Major or minor.
+    mode: Mode
+
+    #: Correlation of the pitch classes with the profile of the key, -1 to 1.
+    correlation: float
+
+    #: 0 to 1: the correlation of the best key by how far it is ahead, `r1 (1 - exp(-(r1 - r2) / 0.1))`. Music in one
+    #: key is above 0.3.
+    confidence: float
+
+    #: The next best, best first.
+    rivals: list[KeyCandidate]
+
+
+class PitchSummary(TypedDict):
+    """Pitch over a recording."""
+
+    #: Share of the frames with a pitch, 0 to 1.
+    voiced_ratio: float
+
+    #: Fundamental frequency of those frames in Hz; all 0 without any.
+    f0_hz: Summary
+
+
+class Tonal(TypedDict):
+    """Tuning, key, pitch."""
+
+    #: Distance to A4 = 440 Hz in semitones, -0.5 to 0.49.
+    tuning_semitones: float
+
+    #: Key; none when no pitch class stands out.
+    key: NotRequired[Key | None]
+
+    #: Strength of the pitch classes from C on; they add up to 1, or are all 0.
+    pitch_classes: list[float]
+
+    #: Pitch; none when it was not followed.
+    pitch: NotRequired[PitchSummary | None]
+
+
+class Segment(TypedDict):
+    """A stretch of sound."""
+
+    #: Beginning in seconds.
+    start_s: float
+
+    #: End in seconds.
+    end_s: float
+
+
+class Activity(TypedDict):
+    """Sound and silence of a recording."""
+
+    #: Share of the time with sound, 0 to 1.
+    active_ratio: float
+
+    #: Silence before the first sound in seconds: the whole duration without any.
+    leading_silence_s: float
+
+    #: Silence after the last sound in seconds.
+    trailing_silence_s: float
+
+    #: Stretches with sound, in order.
+    segments: list[Segment]
+
+
+class Peaks(TypedDict):
+    """Peaks of a recording. Samples are 16-bit: 1.0 is 32768, what is beyond -32768..=32767 is clipped."""
+
+    #: Sample rate in Hz.
+    rate_hz: int
+
+    #: Frames per pixel; the last pixel may have less.
+    samples_per_pixel: int
+
+    #: Number of channels.
+    channels: int
+
+    #: Minimum and maximum of channel 0, of channel 1, ..., then the next pixel.
+    data: list[int]
+
+
+class Series(TypedDict):
+    """Features over time: element `t` belongs to the time `t / frame_rate_hz`. Lists of lists are `bands x frames`."""
+
+    #: Spectral centroid in Hz.
+    centroid_hz: list[float]
+
+    #: Spectral bandwidth in Hz: deviation from the centroid.
+    bandwidth_hz: list[float]
+
+    #: Spectral roll-off in Hz: 85 % of the magnitude lies below.
+    rolloff_hz: list[float]
+
+    #: Spectral flatness, 0 to 1.
+    flatness: list[float]
+
+    #: Spectral flux: distance to the spectrum before, in units of magnitude.
+    flux: list[float]
+
+    #: Spectral slope in 1/Hz.
+    slope: list[float]
+
+    #: Spectral crest: largest by mean power.
+    crest: list[float]
+
+    #: Spectral entropy, 0 to 1.
+    entropy: list[float]
+
+    #: Zero-crossing rate: sign changes per sample.
+    zero_crossing_rate: list[float]
+
+    #: RMS of the mono mix, 1.0 being full scale.
+    rms: list[float]
+
+    #: Onset strength.
+    onset_strength: list[float]
+
+    #: Power of the mel bands.
+    mel: list[list[float]]
+
+    #: Mel-frequency cepstral coefficients.
+    mfcc: list[list[float]]
+
+    #: Pitch classes from C on.
+    chroma: list[list[float]]
+
+    #: Spectral contrast in dB.
+    contrast_db: list[list[float]]
+
+    #: YIN's pitch in Hz, also of frames without a voice.
+    yin_hz: list[float]
+
+    #: Fundamental frequency in Hz; 0 for frames without a voice.
+    f0_hz: list[float]
+
+    #: Probability of a voice.
+    voiced_probability: list[float]
+
+
+class Analysis(TypedDict):
+    """What a recording is like."""
+
+    #: Version of this record, 1: raised when a field changes its meaning or goes. New fields do not raise it.
+    analysis_version: int
+
+    #: Rate and layout.
+    spec: Spec
+
+    #: Frames (samples per channel).
+    frames: int
+
+    #: Duration in seconds.
+    duration_s: float
+
+    #: How this was found.
+    params: AnalysisParams
+
+    #: Loudness, true peak, levels.
+    loudness: Loudness
+
+    #: Features in a few numbers each.
+    features: FeatureSummary
+
+    #: Onsets, tempo, beats.
+    rhythm: Rhythm
+
+    #: Tuning, key, pitch.
+    tonal: Tonal
+
+    #: Sound and silence.
+    activity: Activity
+
+    #: Waveform peaks, when asked for.
+    waveform: NotRequired[Peaks | None]
+
+    #: Features over time, when asked for.
+    series: NotRequired[Series | None]
+
+
+class AnalyseOptions(TypedDict, total=False):
+    """What `Engine::analyse` is to do."""
+
+    #: How to read the input.
+    read: ReadOptions
+
+    #: What to find.
+    analysis: AnalysisParams
+
+
 #: How steep and how clean the low-pass is. Frequencies are fractions of the lower Nyquist frequency.
 Quality = Literal['fast', 'good', 'best']
 
