@@ -1,4 +1,4 @@
-//! Sets up the linking of a Node-API addon. One that is shipped has no table of the symbols that nobody calls: a fifth of its size.
+//! Sets up the linking of a Node-API addon. One that is shipped has no table of the symbols that nobody calls: a seventh of its size.
 
 fn main() {
     napi_build::setup();
