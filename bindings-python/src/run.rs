@@ -112,6 +112,10 @@ impl Caller {
     ) -> PyResult<Result<T>> {
         let line = Arc::new(Line::default());
         let given = std::mem::take(&mut control.cancel);
+        if given.is_cancelled() {
+            // Now: the work may be over before the first look at it.
+            control.cancel.cancel();
+        }
         if self.progress.is_some() {
             let line = Arc::clone(&line);
             control.progress = Some(Arc::new(move |progress: &Progress| {
