@@ -4,6 +4,7 @@
 //! range checks and its entry in the [registry](super::registry), so that the four cannot disagree.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
@@ -69,7 +70,7 @@ pub struct ParamInfo {
     /// True when it can change while the filter runs: set by a host, or given as a curve.
     pub live: bool,
     /// Value when it is not given.
-    pub default: serde_json::Value,
+    pub default: Value,
     /// What it does, in a sentence.
     pub summary: String,
 }
@@ -168,6 +169,12 @@ pub trait FilterParams: Default + Serialize + serde::de::DeserializeOwned + sche
     fn parameters() -> Vec<ParamInfo> {
         infos(Self::described(), &serde_json::to_value(Self::default()).unwrap_or_default())
     }
+    /// Those of a JSON object; what it does not have keeps its default, and what it has too much is left aside. As the type's
+    /// `Deserialize` does, in a tenth of the code.
+    ///
+    /// # Errors
+    /// A value of the wrong type.
+    fn from_object(object: Map<String, Value>) -> std::result::Result<Self, serde_json::Error>;
     /// Checks the parameters against their ranges.
     ///
     /// # Errors
@@ -207,7 +214,7 @@ pub struct Described {
     pub doc: &'static [&'static str],
 }
 
-fn infos(described: &[Described], defaults: &serde_json::Value) -> Vec<ParamInfo> {
+fn infos(described: &[Described], defaults: &Value) -> Vec<ParamInfo> {
     let info = |p: &Described| {
         let range = p.range.first();
         ParamInfo {
@@ -223,6 +230,19 @@ fn infos(described: &[Described], defaults: &serde_json::Value) -> Vec<ParamInfo
         }
     };
     described.iter().map(info).collect()
+}
+
+/// Moves a value from a JSON object to its parameter. Used by [`filter_params!`].
+#[inline(never)]
+pub(super) fn take<T: serde::de::DeserializeOwned>(
+    object: &mut Map<String, Value>,
+    name: &str,
+    to: &mut T,
+) -> std::result::Result<(), serde_json::Error> {
+    if let Some(value) = object.shift_remove(name) {
+        *to = serde_json::from_value(value)?;
+    }
+    Ok(())
 }
 
 /// Checks one parameter. Used by [`filter_params!`].
@@ -312,6 +332,14 @@ macro_rules! filter_params {
                 }
             }
 
+            fn from_object(
+                mut object: serde_json::Map<String, serde_json::Value>,
+            ) -> std::result::Result<Self, serde_json::Error> {
+                let mut params = Self::default();
+                $($crate::filters::params::take(&mut object, stringify!($field), &mut params.$field)?;)+
+                Ok(params)
+            }
+
             fn check_ranges(&self) -> $crate::error::Result<()> {
                 $(
                     $(
@@ -398,3 +426,26 @@ macro_rules! filter_choice {
 }
 
 pub(super) use {filter_choice, filter_params};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filters::compressor::CompressorParams;
+
+    #[test]
+    fn objects_are_read_as_serde_reads_them() {
+        for given in [
+            serde_json::json!({}),
+            serde_json::json!({ "ratio": 8, "threshold_db": -30.5 }),
+            serde_json::to_value(CompressorParams::default()).unwrap(),
+        ] {
+            let by_serde: CompressorParams = serde_json::from_value(given.clone()).unwrap();
+            assert_eq!(CompressorParams::from_object(given.as_object().cloned().unwrap()).unwrap(), by_serde);
+        }
+        for (name, value) in [("ratio", serde_json::json!("8")), ("threshold_db", serde_json::json!(null))] {
+            let object: Map<String, Value> = [(name.to_owned(), value)].into_iter().collect();
+            let said = CompressorParams::from_object(object.clone()).unwrap_err().to_string();
+            assert_eq!(said, serde_json::from_value::<CompressorParams>(object.into()).unwrap_err().to_string());
+        }
+    }
+}

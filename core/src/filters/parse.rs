@@ -116,7 +116,7 @@ pub(super) fn read(mut value: Value) -> Result<FilterSpec> {
     for (name, _) in &curves {
         object.shift_remove(*name);
     }
-    let spec = FilterSpec::from_params(info.name, value).map_err(|e| Error::InvalidValue {
+    let spec = FilterSpec::from_params(info.name, std::mem::take(object)).map_err(|e| Error::InvalidValue {
         name: info.name.into(),
         value: shorten(&shown),
         allowed: e.to_string(),

@@ -60,7 +60,7 @@ fn all() -> &'static [FilterInfo] {
     ALL.get_or_init(|| {
         let mut all = spec::all();
         for info in &mut all {
-            let Ok(plain) = FilterSpec::from_params(info.name, serde_json::json!({})) else { continue };
+            let Ok(plain) = FilterSpec::from_params(info.name, serde_json::Map::new()) else { continue };
             let Ok(mut filter) = plain.build() else { continue };
             for (index, param) in info.parameters.iter_mut().enumerate() {
                 param.live = plain.number(index).is_some_and(|value| filter.set_parameter(index, value));

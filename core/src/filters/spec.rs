@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::automation::Automated;
 use super::driven::Driven;
@@ -122,11 +122,14 @@ macro_rules! filter_specs {
                 }
             }
 
-            /// The filter `name` with parameters from a JSON object without `type`.
-            pub(super) fn from_params(name: &str, params: Value) -> std::result::Result<Self, serde_json::Error> {
+            /// The filter `name` with parameters from a JSON object without `type`, whose names are known to be right.
+            pub(super) fn from_params(
+                name: &str,
+                params: Map<String, Value>,
+            ) -> std::result::Result<Self, serde_json::Error> {
                 match name {
-                    $(<$s_params>::NAME => serde_json::from_value(params).map(Self::$s_variant),)+
-                    $(<$params>::NAME => serde_json::from_value(params).map(Self::$variant),)+
+                    $(<$s_params>::NAME => <$s_params>::from_object(params).map(Self::$s_variant),)+
+                    $(<$params>::NAME => <$params>::from_object(params).map(Self::$variant),)+
                     other => Err(serde::de::Error::unknown_variant(other, &[])),
                 }
             }
