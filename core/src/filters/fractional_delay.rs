@@ -47,9 +47,33 @@ impl FractionalDelay {
         let tap = |back: usize| self.line[newest.wrapping_sub(back) & self.mask];
         // One sample newer than `whole`, the one at it, and two older.
         let (y0, y1, y2, y3) = (self.line[newest.wrapping_add(1) & self.mask], tap(0), tap(1), tap(2));
-        let (dm1, d1, d2) = (d + 1.0, d - 1.0, d - 2.0);
-        let (a, b) = (d * d1, dm1 * d2);
-        y0 * (a * d2 * (-1.0 / 6.0)) + y1 * (b * d1 * 0.5) + y2 * (b * d * -0.5) + y3 * (a * dm1 * (1.0 / 6.0))
+        between([y0, y1, y2, y3], d)
+    }
+
+    /// Adds to `sum` what [`FractionalDelay::read`] would have given after each of the last samples, as many as there are
+    /// delays: the same bits, several at once, as delays that move slowly share their whole frames for a while.
+    #[inline(always)]
+    pub fn add_last(&self, delays: &[f32], sum: &mut [f32]) {
+        let count = delays.len();
+        let mut n = 0;
+        while n < count {
+            let whole = delays[n] as usize;
+            let same = delays[n..].iter().take_while(|d| **d as usize == whole).count();
+            let (delays, sum) = (&delays[n..n + same], &mut sum[n..n + same]);
+            let oldest = self.at.wrapping_sub(count - n).wrapping_sub(whole).wrapping_sub(2) & self.mask;
+            if let Some(part) = self.line.get(oldest..oldest + same + 3) {
+                let taps = part.iter().zip(&part[1..]).zip(part[2..].iter().zip(&part[3..]));
+                for ((y, delay), ((y3, y2), (y1, y0))) in sum.iter_mut().zip(delays).zip(taps) {
+                    *y += between([*y0, *y1, *y2, *y3], delay - whole as f32);
+                }
+            } else {
+                // Over the end of the line.
+                for (k, (y, delay)) in sum.iter_mut().zip(delays).enumerate() {
+                    *y += self.read_before(count - 1 - n - k, *delay);
+                }
+            }
+            n += same;
+        }
     }
 
     /// Fills with silence.
@@ -59,9 +83,33 @@ impl FractionalDelay {
     }
 }
 
+/// The cubic through four samples, newest first, at `d` from the second towards the third.
+#[inline(always)]
+fn between([y0, y1, y2, y3]: [f32; 4], d: f32) -> f32 {
+    let (dm1, d1, d2) = (d + 1.0, d - 1.0, d - 2.0);
+    let (a, b) = (d * d1, dm1 * d2);
+    y0 * (a * d2 * (-1.0 / 6.0)) + y1 * (b * d1 * 0.5) + y2 * (b * d * -0.5) + y3 * (a * dm1 * (1.0 / 6.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_at_once_are_what_they_are_one_by_one() {
+        let mut line = FractionalDelay::new(60);
+        for k in 0..200u32 {
+            line.push((k.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0);
+            for count in [0, 1, 5, 40] {
+                let delays: Vec<f32> = (0..count).map(|n| 1.0 + 0.37 * (n as f32) + 0.01 * k as f32).collect();
+                let mut sum = vec![0.25; count];
+                line.add_last(&delays, &mut sum);
+                for (n, (y, d)) in sum.iter().zip(&delays).enumerate() {
+                    assert_eq!(y.to_bits(), (0.25 + line.read_before(count - 1 - n, *d)).to_bits(), "{k} {count} {n}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn cubics_are_reproduced_exactly_and_whole_delays_bit_for_bit() {

@@ -82,10 +82,9 @@ impl ModulatedDelay {
                     for voice in 0..m.voices {
                         let delays = &mut delays[..count];
                         lfo.fill(m.shape, ahead + voice as f64 / m.voices as f64, delays);
-                        for (n, (y, s)) in sum.iter_mut().zip(delays.iter()).enumerate() {
-                            // All samples of the piece are in the line already.
-                            *y += line.read_before(count - 1 - n, (centre + swing * s).max(MIN_DELAY_FRAMES));
-                        }
+                        delays.iter_mut().for_each(|d| *d = (centre + swing * *d).max(MIN_DELAY_FRAMES));
+                        // All samples of the piece are in the line already.
+                        line.add_last(delays, &mut sum[..count]);
                     }
                     for (x, y) in samples.iter_mut().zip(sum.iter()) {
                         *x = m.dry * *x + m.wet * y;
