@@ -90,7 +90,7 @@ impl Filter for Vibrato {
             delays.iter_mut().for_each(|d| *d = centre + swing * *d);
             for (samples, line) in block.channels_mut().zip(lines.iter_mut()) {
                 let samples = &mut samples[piece.clone()];
-                samples.iter().for_each(|x| line.push(*x));
+                line.push_all(samples);
                 samples.fill(0.0);
                 line.add_last(delays, samples);
             }

@@ -12,6 +12,7 @@
 mod basic;
 mod bends;
 mod cascade;
+mod cubic;
 mod fine_peak;
 mod half_band;
 mod interpolate;
@@ -19,10 +20,12 @@ mod k_weight;
 mod k_weight_one;
 mod polyphase;
 pub mod scalar;
+mod swing;
 
 pub use basic::{dot, peak, sum_of_squares};
 pub use bends::peaks_and_bends;
 pub use cascade::cascade2;
+pub use cubic::{CUBIC_GUARD, add_delayed, cubic_between};
 pub use fine_peak::{FINE_TAPS, FinePeak};
 pub use half_band::fir_symmetric;
 pub(crate) use interpolate::bessel_i0;
@@ -30,6 +33,7 @@ pub use interpolate::{INTERPOLATOR_TAPS, Interpolator};
 pub use k_weight::{KCoefficients, KState, k_weight};
 pub use k_weight_one::{KBlock, KOne};
 pub use polyphase::{PhaseBlock, interpolate_rows};
+pub use swing::{sine_swing, triangle_swing};
 
 use std::sync::OnceLock;
 
