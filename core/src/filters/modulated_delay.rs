@@ -59,7 +59,7 @@ impl ModulatedDelay {
         let frames_per_ms = self.rate_hz / 1_000.0;
         let centre = (m.delay_ms * frames_per_ms) as f32;
         let swing = (m.depth_ms.min(m.delay_ms) * frames_per_ms) as f32;
-        let mut work = Work { delays: [0.0; CELL_FRAMES], sum: [0.0; CELL_FRAMES] };
+        let mut work = Work { swings: [0.0; CELL_FRAMES], delays: [0.0; CELL_FRAMES], sum: [0.0; CELL_FRAMES] };
         let (lines, lfo) = (&mut self.lines, &mut self.lfo);
         self.cells.for_each(block.frames(), |piece, _| {
             let count = piece.len();
@@ -72,12 +72,19 @@ impl ModulatedDelay {
                 } else {
                     line.push_all(samples);
                     work.sum[..count].fill(0.0);
-                    for voice in 0..m.voices {
-                        let delays = &mut work.delays[..count];
-                        lfo.fill(m.shape, ahead + voice as f64 / m.voices as f64, delays);
-                        delays.iter_mut().for_each(|d| *d = (centre + swing * *d).max(MIN_DELAY_FRAMES));
-                        // All samples of the piece are in the line already.
-                        line.add_last(delays, &mut work.sum[..count]);
+                    // Half a turn away the swing is the same to the other side.
+                    let (fills, sides) = if m.voices.is_multiple_of(2) { (m.voices / 2, 2) } else { (m.voices, 1) };
+                    for voice in 0..fills {
+                        let swings = &mut work.swings[..count];
+                        lfo.fill(m.shape, ahead + voice as f64 / m.voices as f64, swings);
+                        for swing in [swing, -swing].into_iter().take(sides) {
+                            let delays = &mut work.delays[..count];
+                            for (delay, s) in delays.iter_mut().zip(swings.iter()) {
+                                *delay = (centre + swing * s).max(MIN_DELAY_FRAMES);
+                            }
+                            // All samples of the piece are in the line already.
+                            line.add_last(delays, &mut work.sum[..count]);
+                        }
                     }
                     for (x, y) in samples.iter_mut().zip(&work.sum) {
                         *x = m.dry * *x + m.wet * y;
@@ -99,6 +106,7 @@ impl ModulatedDelay {
 
 /// Room for one piece.
 struct Work {
+    swings: [f32; CELL_FRAMES],
     delays: [f32; CELL_FRAMES],
     sum: [f32; CELL_FRAMES],
 }

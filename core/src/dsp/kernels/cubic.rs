@@ -4,10 +4,10 @@ use fearless_simd::{Level, Simd, dispatch, f32x8, prelude::*};
 
 use super::level;
 
-/// Outputs that are calculated together where all of them lie between samples of the same distance.
+/// Outputs that are calculated together where their distances are alike.
 const GROUP: usize = 8;
 /// Samples that a line has behind its end: again those from its start, so that a group can be read at once.
-pub const CUBIC_GUARD: usize = GROUP + 2;
+pub const CUBIC_GUARD: usize = GROUP + 3;
 
 /// The cubic through four samples, newest first, at `d` from the second towards the third.
 #[inline(always)]
@@ -51,18 +51,26 @@ fn add_delayed_impl<S: Simd>(simd: S, line: &[f32], newest: usize, delays: &[f32
     while n + GROUP <= count {
         let delay = f32x8::from_slice(simd, &delays[n..n + GROUP]);
         let y = f32x8::from_slice(simd, &sum[n..n + GROUP]);
-        let whole = delays[n] as i32;
-        let first = f32x8::splat(simd, whole as f32);
-        let d = delay - first;
-        // All of them as many whole samples late as the first?
-        let within = d.simd_ge(f32x8::splat(simd, 0.0)) & d.simd_lt(f32x8::splat(simd, 1.0));
-        if within.all_true() {
-            let at = oldest(newest.wrapping_add(n), whole as usize) & mask;
-            let part = &line[at..at + GROUP + 3];
-            let y3 = f32x8::from_slice(simd, &part[..GROUP]);
-            let y2 = f32x8::from_slice(simd, &part[1..GROUP + 1]);
-            let y1 = f32x8::from_slice(simd, &part[2..GROUP + 2]);
-            let y0 = f32x8::from_slice(simd, &part[3..GROUP + 3]);
+        let (first, last) = (delays[n] as i32, delays[n + GROUP - 1] as i32);
+        let whole = if first < last { first } else { last };
+        let mut d = delay - f32x8::splat(simd, whole as f32);
+        let (zero, one_more, two) = (f32x8::splat(simd, 0.0), f32x8::splat(simd, 1.0), f32x8::splat(simd, 2.0));
+        let further = d.simd_ge(one_more);
+        // All of them so many whole samples late, or one more?
+        if (d.simd_ge(zero) & d.simd_lt(two)).all_true() {
+            let at = oldest(newest.wrapping_add(n), whole as usize + 1) & mask;
+            let part = &line[at..at + GROUP + 4];
+            let mut y3 = f32x8::from_slice(simd, &part[1..GROUP + 1]);
+            let mut y2 = f32x8::from_slice(simd, &part[2..GROUP + 2]);
+            let mut y1 = f32x8::from_slice(simd, &part[3..GROUP + 3]);
+            let mut y0 = f32x8::from_slice(simd, &part[4..GROUP + 4]);
+            if further.any_true() {
+                y0 = further.select(y1, y0);
+                y1 = further.select(y2, y1);
+                y2 = further.select(y3, y2);
+                y3 = further.select(f32x8::from_slice(simd, &part[..GROUP]), y3);
+                d = further.select(d - one_more, d);
+            }
             // As `cubic_between`.
             let (dm1, d1, d2) = (d + 1.0, d - 1.0, d - 2.0);
             let (a, b) = (d * d1, dm1 * d2);
