@@ -43,9 +43,11 @@ impl Lfo {
         }
     }
 
-    /// Turns made in so many frames.
-    pub fn turns_in(&self, frames: f64) -> f64 {
-        self.step * frames
+    /// Writes values of the sine that lie `frames` apart, the first at the present frame, at `offset` turns ahead. Does not
+    /// advance.
+    pub fn fill_every(&self, frames: usize, offset: f64, out: &mut [f32]) {
+        let start = self.phase + offset + self.step * self.filled as f64;
+        kernels::sine_swing(start, self.step * frames as f64, 0, out);
     }
 
     /// Moves on by `frames`, at most to the end of the cell.

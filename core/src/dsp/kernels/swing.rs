@@ -17,7 +17,7 @@ fn part_of_turn(turns: f64) -> f32 {
 /// Folded to a quarter turn, then the Taylor polynomial of degree 11, whose remainder is below 6e-8; the rest is rounding.
 /// Multiplications and additions in a fixed order: the same bits on every machine.
 #[inline(always)]
-fn sine_of_part(x: f32) -> f32 {
+pub fn sine_of_part(x: f32) -> f32 {
     let a = x.abs();
     let folded = 0.5 - a;
     let w = std::f32::consts::TAU * if a < folded { a } else { folded };

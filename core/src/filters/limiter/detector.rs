@@ -61,11 +61,8 @@ impl Detector {
         for (channel, samples) in block.channels().enumerate().take(self.history.len()) {
             let history = &mut self.history[channel];
             let new = &mut history[self.taps..][..count];
-            new.copy_from_slice(&samples[at..at + count]);
             // NaN would make its neighbours look like silence, infinity like NaN.
-            for x in new {
-                *x = if x.is_nan() { 0.0 } else { x.clamp(-1e9, 1e9) };
-            }
+            kernels::copy_within_limit(new, &samples[at..at + count], 1e9);
             let mut guards = [0.0f32; STRIP];
             let mut largest = 0.0;
             if let Some(guard) = self.guards.get_mut(channel) {
