@@ -24,6 +24,7 @@ mod moves;
 mod network;
 mod polyphase;
 pub mod scalar;
+mod scale;
 mod swing;
 
 pub use allpass::{AllpassCourse, AllpassRow, MAX_ALLPASSES};
@@ -41,6 +42,7 @@ pub use k_weight_one::{KBlock, KOne};
 pub use moves::{copy_within_limit, multiply, swap};
 pub use network::{NETWORK_LINES, NetworkLowpass, hadamard, inject};
 pub use polyphase::{PhaseBlock, interpolate_rows};
+pub use scale::{all_finite, scale};
 pub use swing::{sine_of_part, sine_swing, triangle_swing};
 
 use std::sync::OnceLock;
