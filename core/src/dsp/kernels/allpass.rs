@@ -73,8 +73,8 @@ fn run<S: Simd, const N: usize>(
     frames: &mut [[f32; 4]],
 ) {
     let mut s = [f32x4::splat(simd, 0.0); N];
-    for i in 0..N {
-        s[i] = f32x4::simd_from(simd, row.states[i]);
+    for (s, state) in s.iter_mut().zip(&row.states) {
+        *s = f32x4::simd_from(simd, *state);
     }
     let mut last = f32x4::simd_from(simd, row.last);
     let (from, slope) = (f32x4::simd_from(simd, course.from), f32x4::simd_from(simd, course.slope));
@@ -101,8 +101,8 @@ fn run<S: Simd, const N: usize>(
         last = x;
         *frame = x.into();
     }
-    for i in 0..N {
-        row.states[i] = s[i].into();
+    for (state, s) in row.states.iter_mut().zip(s) {
+        *state = s.into();
     }
     row.last = last.into();
 }

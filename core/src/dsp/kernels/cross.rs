@@ -80,10 +80,11 @@ mod tests {
         let inputs = [noise(2_654_435_761), noise(40_503)];
         let mut want = inputs.clone();
         let mut states = [State::default(); 4];
-        for n in 0..333 {
-            let (l, r) = (f64::from(want[0][n]), f64::from(want[1][n]));
-            want[0][n] = (states[0].step(&own, l) + states[3].step(&other, r)) as f32;
-            want[1][n] = (states[1].step(&own, r) + states[2].step(&other, l)) as f32;
+        let [want_l, want_r] = &mut want;
+        for (left, right) in want_l.iter_mut().zip(want_r) {
+            let (l, r) = (f64::from(*left), f64::from(*right));
+            *left = (states[0].step(&own, l) + states[3].step(&other, r)) as f32;
+            *right = (states[1].step(&own, r) + states[2].step(&other, l)) as f32;
         }
         for level in levels() {
             for block in [1, 50, 333] {

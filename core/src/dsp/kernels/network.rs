@@ -102,9 +102,9 @@ fn audible<S: Simd>(simd: S, y: f32x8<S>) -> f32x8<S> {
 #[inline(always)]
 fn load<S: Simd>(simd: S, rows: &[f32], stride: usize, first: usize, at: usize) -> [f32x8<S>; GROUP] {
     let mut v = [f32x8::splat(simd, 0.0); GROUP];
-    for i in 0..GROUP {
+    for (i, v) in v.iter_mut().enumerate() {
         let start = (first + i) * stride + at;
-        v[i] = f32x8::from_slice(simd, &rows[start..start + GROUP]);
+        *v = f32x8::from_slice(simd, &rows[start..start + GROUP]);
     }
     transposed(v)
 }
@@ -113,9 +113,9 @@ fn load<S: Simd>(simd: S, rows: &[f32], stride: usize, first: usize, at: usize) 
 #[inline(always)]
 fn store<S: Simd>(v: [f32x8<S>; GROUP], rows: &mut [f32], stride: usize, first: usize, at: usize) {
     let v = transposed(v);
-    for i in 0..GROUP {
+    for (i, v) in v.iter().enumerate() {
         let start = (first + i) * stride + at;
-        v[i].store_slice(&mut rows[start..start + GROUP]);
+        v.store_slice(&mut rows[start..start + GROUP]);
     }
 }
 
@@ -250,7 +250,7 @@ mod tests {
                 for n in 0..STRIDE {
                     for line in 0..NETWORK_LINES {
                         let sum = |f: &dyn Fn(usize) -> f64| (0..NETWORK_LINES).map(f).sum::<f64>();
-                        let sign = |k: usize| if (k & line).count_ones() % 2 == 0 { 0.25 } else { -0.25 };
+                        let sign = |k: usize| if (k & line).count_ones().is_multiple_of(2) { 0.25 } else { -0.25 };
                         let of = |k: usize| f64::from(rows[k * STRIDE + n]);
                         let want = if n < count { sum(&|k| sign(k) * of(k)) } else { of(line) };
                         // Four roundings of values up to 4.
