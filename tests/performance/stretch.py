@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
-"""Tempo side by side with Rubber Band (R2 and R3), ffmpeg atempo and SoX tempo: quality and speed. Asserts nothing.
+"""Tempo and pitch side by side with Rubber Band (R2 and R3), ffmpeg atempo and SoX: quality and speed.
 
     tests/performance/stretch.py                      all tools, speech and music of examples/media
     tests/performance/stretch.py --material DIR       own recordings: DIR/speech.wav (mono), DIR/music.wav (stereo)
     tests/performance/stretch.py --tempo 0.8 1.25     these tempos
+    tests/performance/stretch.py --tempo --pitch 4    no tempos, this pitch
+
+Fails when a length of ours is not exact; the rest are figures to compare.
 
 Needs Debian's rubberband-cli, ffmpeg, sox (a peer that is not installed is left out) and Python with numpy, scipy, soundfile.
 
 Measures:
-- convergence: a file is stretched by t, the result by 1/t, and the magnitudes B of its short-time Fourier transform (Hann
+- convergence: a file is stretched by t, the result by 1/t (its pitch moved by so many semitones, and by as many back), and the magnitudes B of its short-time Fourier transform (Hann
   windows of 2048 and of 512 frames, hop a quarter) are compared with those of the original, A: ||A - B|| / ||A||, Frobenius
   norms. 0 is the original. The long window judges tones, the short one attacks and positions. Smaller is better.
-- length: frames by which the output differs from frames / t, rounded half up, worst case.
-- tone: a sine of 440 Hz is stretched; error of its frequency in cents, and how far its level moves, in dB.
+- length: frames by which the output differs from frames / t, rounded half up, worst case; for pitch, from the input's.
+- tone: a sine of 440 Hz is stretched or moved; error of its frequency in cents, and how far its level moves, in dB.
 - CPU: user and system seconds of all runs of the row on one core, start-up and files included; the ratio is peer / ours.
 """
 
@@ -33,9 +36,19 @@ ROOT = Path(__file__).resolve().parents[2]
 RATE = 44100
 
 
-def tools(binary):
-    """name -> line(input, output, tempo, material)"""
-    ours = f"{binary} process {{i}} -o {{o}} --keep-level --no-verify --quiet --bits float --filter tempo:factor={{t}},mode=%s"
+def tools(binary, work):
+    """name -> line(material), with {i}, {o}, {t} for input, output and tempo or semitones, {c} for cents"""
+    ours = f"{binary} process {{i}} -o {{o}} --keep-level --no-verify --quiet --bits float --filter "
+    if work == "pitch":
+        ours += "pitch:semitones={t},mode=%s"
+        return {
+            "ours music": lambda kind: ours % "music",
+            "ours speech": lambda kind: ours % "speech",
+            "rubberband R2": lambda kind: "rubberband -q -2 -p {t} {i} {o}",
+            "rubberband R3": lambda kind: "rubberband -q -3 -p {t} {i} {o}",
+            "sox pitch": lambda kind: "sox -V1 {i} -e float -b 32 {o} pitch {c}",
+        }
+    ours += "tempo:factor={t},mode=%s"
     return {
         "ours music": lambda kind: ours % "music",
         "ours speech": lambda kind: ours % "speech",
@@ -46,11 +59,11 @@ def tools(binary):
     }
 
 
-def run(line, source, target, tempo):
+def run(line, source, target, amount):
     """CPU seconds of one stretch."""
     pin = ["taskset", "-c", "0"] if shutil.which("taskset") else []
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    words = line.format(i=source, o=target, t=repr(tempo)).split()
+    words = line.format(i=source, o=target, t=repr(amount), c=repr(100 * amount)).split()
     subprocess.run([*pin, *words], check=True, stdin=subprocess.DEVNULL, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -65,13 +78,13 @@ def convergence(a, b, size):
     return np.sqrt(difference / total)
 
 
-def tone(samples):
-    """Error in cents against 440 Hz, and the span of the level in dB, without the ends."""
+def tone(samples, want_hz):
+    """Error in cents against what the frequency should be, and the span of the level in dB, without the ends."""
     analytic = hilbert(samples)[RATE // 4: -RATE // 4]
     level = np.convolve(np.abs(analytic), np.hanning(441) / np.hanning(441).sum(), "valid")
     turns = np.unwrap(np.angle(analytic))
     hertz = np.polyfit(np.arange(len(turns)) / RATE, turns, 1)[0] / (2 * np.pi)
-    return 1200 * np.log2(hertz / 440), 20 * np.log10(level.max() / level.min())
+    return 1200 * np.log2(hertz / want_hz), 20 * np.log10(level.max() / level.min())
 
 
 def material(folder, own):
@@ -83,44 +96,59 @@ def material(folder, own):
     soundfile.write(folder / "tone.wav", 0.5 * np.sin(2 * np.pi * 440 * time), RATE, subtype="FLOAT")
 
 
+def table(folder, binary, work, amounts):
+    """Prints one table. Returns the rows of ours whose length is wrong."""
+    wrong = []
+    print(f"\n{work}: {', '.join(map(str, amounts))}; means over them\n")
+    print("| material | tool | convergence 2048 | convergence 512 | length | tone, cents | tone, dB | CPU s | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for kind in ("speech", "music"):
+        original, _ = soundfile.read(folder / f"{kind}.wav", always_2d=True)
+        ours = None
+        own_first = sorted(tools(binary, work).items(), key=lambda tool: tool[0] != f"ours {kind}")
+        for name, line_for in own_first:
+            line = line_for(kind)
+            if shutil.which(line.split()[0]) is None:
+                continue
+            figures, lengths, tones, cpu = [], [], [], 0.0
+            for amount in amounts:
+                once, twice, sine = (folder / f"{n}.wav" for n in ("once", "twice", "sine"))
+                back_by, stretch, want_hz = (1 / amount, amount, 440) if work == "tempo" else (-amount, 1, 440 * 2 ** (amount / 12))
+                cpu += run(line, folder / f"{kind}.wav", once, amount)
+                cpu += run(line, once, twice, back_by)
+                lengths.append(soundfile.info(once).frames - int(len(original) / stretch + 0.5))
+                back, _ = soundfile.read(twice, always_2d=True)
+                figures.append([convergence(original, back, size) for size in (2048, 512)])
+                run(line, folder / "tone.wav", sine, amount)
+                tones.append(tone(soundfile.read(sine)[0], want_hz))
+            if name == f"ours {kind}":
+                ours = cpu
+            mean = np.mean(figures, axis=0)
+            cents = max((t[0] for t in tones), key=abs)
+            span = max(t[1] for t in tones)
+            ratio = f"{cpu / ours:.1f}" if ours else ""
+            if name.startswith("ours") and any(lengths):
+                wrong.append(f"{work}, {kind}, {name}: {lengths}")
+            print(f"| {kind} | {name} | {mean[0]:.3f} | {mean[1]:.3f} | {max(lengths, key=abs)} | {cents:.2f} | {span:.2f} | "
+                  f"{cpu:.2f} | {ratio} |", flush=True)
+    return wrong
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--material", type=Path, help="folder with speech.wav and music.wav")
-    parser.add_argument("--tempo", type=float, nargs="+", default=[0.75, 0.9, 1.25, 1.5, 2.0])
+    parser.add_argument("--tempo", type=float, nargs="*", default=[0.75, 0.9, 1.25, 1.5, 2.0])
+    parser.add_argument("--pitch", type=float, nargs="*", default=[-5, -2, 2, 5], help="semitones")
     parser.add_argument("--binary", default=os.environ.get("PURESOUND_BIN", str(ROOT / "target/release/puresound")))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="puresound-stretch-") as scratch:
         folder = Path(scratch)
         material(folder, args.material)
-        print(f"tempos {', '.join(map(str, args.tempo))}; means over them\n")
-        print("| material | tool | convergence 2048 | convergence 512 | length | tone, cents | tone, dB | CPU s | ratio |")
-        print("|---|---|---|---|---|---|---|---|---|")
-        for kind in ("speech", "music"):
-            original, _ = soundfile.read(folder / f"{kind}.wav", always_2d=True)
-            ours = None
-            own_first = sorted(tools(args.binary).items(), key=lambda tool: tool[0] != f"ours {kind}")
-            for name, line_for in own_first:
-                line = line_for(kind)
-                if shutil.which(line.split()[0]) is None:
-                    continue
-                figures, lengths, tones, cpu = [], [], [], 0.0
-                for tempo in args.tempo:
-                    once, twice, sine = (folder / f"{n}.wav" for n in ("once", "twice", "sine"))
-                    cpu += run(line, folder / f"{kind}.wav", once, tempo)
-                    cpu += run(line, once, twice, 1 / tempo)
-                    lengths.append(soundfile.info(once).frames - int(len(original) / tempo + 0.5))
-                    back, _ = soundfile.read(twice, always_2d=True)
-                    figures.append([convergence(original, back, size) for size in (2048, 512)])
-                    run(line, folder / "tone.wav", sine, tempo)
-                    tones.append(tone(soundfile.read(sine)[0]))
-                if name == f"ours {kind}":
-                    ours = cpu
-                mean = np.mean(figures, axis=0)
-                cents = max((t[0] for t in tones), key=abs)
-                span = max(t[1] for t in tones)
-                ratio = f"{cpu / ours:.1f}" if ours else ""
-                print(f"| {kind} | {name} | {mean[0]:.3f} | {mean[1]:.3f} | {max(lengths, key=abs)} | {cents:.2f} | {span:.2f} | "
-                      f"{cpu:.2f} | {ratio} |", flush=True)
+        wrong = []
+        for work, amounts in (("tempo", args.tempo), ("pitch", args.pitch)):
+            if amounts:
+                wrong += table(folder, args.binary, work, amounts)
+    return "not exact: " + "; ".join(wrong) if wrong else 0
 
 
 if __name__ == "__main__":

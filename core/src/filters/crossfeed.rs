@@ -9,7 +9,8 @@ use super::channel_list::check_stereo;
 use super::params::{FilterParams, filter_params};
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
-use crate::dsp::biquad::{Coefficients, State};
+use crate::dsp::biquad::Coefficients;
+use crate::dsp::kernels::CrossState;
 use crate::dsp::tail::tail_frames;
 use crate::error::Result;
 
@@ -58,14 +59,13 @@ pub struct Crossfeed {
     params: CrossfeedParams,
     rate_hz: f64,
     paths: Option<Paths>,
-    /// Own and other path of left, then of right.
-    states: [State; 4],
+    state: CrossState,
 }
 
 impl Crossfeed {
     /// A crossfeed of `params`.
     pub fn new(params: &CrossfeedParams) -> Self {
-        Self { params: params.clone(), rate_hz: 0.0, paths: None, states: [State::default(); 4] }
+        Self { params: params.clone(), rate_hz: 0.0, paths: None, state: CrossState::default() }
     }
 }
 
@@ -82,14 +82,8 @@ impl Filter for Crossfeed {
 
     fn process(&mut self, block: &mut Buffer) {
         let (Some(paths), Some((left, right))) = (self.paths, block.stereo_mut()) else { return };
-        let [mut l_own, mut l_other, mut r_own, mut r_other] = self.states;
-        for (l, r) in left.iter_mut().zip(right) {
-            let (x, y) = (f64::from(*l), f64::from(*r));
-            *l = (l_own.step(&paths.own, x) + r_other.step(&paths.other, y)) as f32;
-            *r = (r_own.step(&paths.own, y) + l_other.step(&paths.other, x)) as f32;
-        }
-        self.states = [l_own, l_other, r_own, r_other];
-        self.states.iter_mut().for_each(State::settle);
+        self.state.run(&paths.own, &paths.other, left, right);
+        self.state.settle();
     }
 
     fn set_parameter(&mut self, index: usize, value: f64) -> bool {
@@ -101,7 +95,7 @@ impl Filter for Crossfeed {
     }
 
     fn reset(&mut self) {
-        self.states = [State::default(); 4];
+        self.state = CrossState::default();
     }
 }
 

@@ -1,5 +1,7 @@
 //! Delay by whole frames.
 
+use crate::dsp::kernels;
+
 /// Delay line of one channel.
 #[derive(Debug, Clone, Default)]
 pub struct Delay {
@@ -22,7 +24,7 @@ impl Delay {
         while !samples.is_empty() {
             let count = samples.len().min(length - self.at);
             let (now, later) = samples.split_at_mut(count);
-            now.swap_with_slice(&mut self.line[self.at..self.at + count]);
+            kernels::swap(now, &mut self.line[self.at..self.at + count]);
             self.at = (self.at + count) % length;
             samples = later;
         }
@@ -34,6 +36,16 @@ impl Delay {
         let first = count.min(self.line.len() - self.at);
         out[..first].copy_from_slice(&self.line[self.at..self.at + first]);
         out[first..count].copy_from_slice(&self.line[..count - first]);
+    }
+
+    /// Takes samples in without what they bring out: for what [`Delay::peek`] has copied. At most as many as the delay is
+    /// long. Real-time safe.
+    pub fn feed(&mut self, samples: &[f32]) {
+        let count = samples.len().min(self.line.len());
+        let first = count.min(self.line.len() - self.at);
+        self.line[self.at..self.at + first].copy_from_slice(&samples[..first]);
+        self.line[..count - first].copy_from_slice(&samples[first..count]);
+        self.at = (self.at + count) % self.line.len().max(1);
     }
 
     /// Fills with silence.
@@ -53,7 +65,16 @@ mod tests {
             for block in [1, 3, 64, 200] {
                 let mut delay = Delay::new(length);
                 let mut x: Vec<f32> = (1..=200).map(|n| n as f32).collect();
+                let mut fed = x.clone();
                 x.chunks_mut(block).for_each(|b| delay.process(b));
+                delay.reset();
+                for part in fed.chunks_mut(block.min(length.max(1))).filter(|_| length > 0) {
+                    let mut out = [0.0; 200];
+                    delay.peek(&mut out[..part.len()]);
+                    delay.feed(part);
+                    part.copy_from_slice(&out[..part.len()]);
+                }
+                assert_eq!(fed, x);
                 for (n, y) in x.iter().enumerate() {
                     assert_eq!(*y, if n < length { 0.0 } else { (n - length + 1) as f32 });
                 }

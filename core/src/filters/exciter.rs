@@ -81,18 +81,7 @@ impl Filter for Exciter {
             self.work.copy_from(block, start, count);
             self.before.process(&mut self.work);
             for (samples, oversampler) in self.work.channels_mut().zip(&mut self.oversamplers) {
-                oversampler.process(samples, |high| {
-                    let per_drive = 1.0 / drive;
-                    for part in high.chunks_mut(64) {
-                        let mut driven = [0.0f32; 64];
-                        let driven = &mut driven[..part.len()];
-                        driven.copy_from_slice(part);
-                        SaturationCurve::Tube.apply(driven, drive);
-                        for (x, y) in part.iter_mut().zip(driven.iter()) {
-                            *x = y * per_drive - *x;
-                        }
-                    }
-                });
+                oversampler.process(samples, |high| SaturationCurve::Tube.added(high, drive));
             }
             self.after.process(&mut self.work);
             for (index, delay) in self.delays.iter_mut().enumerate() {

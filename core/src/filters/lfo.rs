@@ -2,6 +2,7 @@
 
 use super::cells::CELL_FRAMES;
 use super::params::filter_choice;
+use crate::dsp::kernels;
 
 filter_choice! {
     /// Course of a modulation.
@@ -9,23 +10,6 @@ filter_choice! {
         Sine = "sine": "Sine.",
         Triangle = "triangle": "Straight up and straight down.",
     }
-}
-
-/// Sine of `turns` full turns, absolute error below 4e-7 for -1e4 to 1e4 turns whose fraction is exact in f32.
-///
-/// Folded to a quarter turn, then the Taylor polynomial of degree 11, whose remainder is below 6e-8; the rest is rounding.
-/// Multiplications and additions in a fixed order: the same bits on every machine.
-#[inline(always)]
-pub fn sine_of_turns(turns: f32) -> f32 {
-    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to a whole number
-    let x = turns - ((turns + ROUND) - ROUND);
-    let folded = 0.5 - x.abs();
-    let magnitude = if x.abs() < 0.25 { x.abs() } else { folded };
-    let w = std::f32::consts::TAU * magnitude;
-    let s = w * w;
-    let p = 1.0 / 362_880.0 - s * (1.0 / 39_916_800.0);
-    let p = w * (1.0 - s * (1.0 / 6.0 - s * (1.0 / 120.0 - s * (1.0 / 5_040.0 - s * p))));
-    if x < 0.0 { -p } else { p }
 }
 
 /// Oscillator whose phase depends on the stream position alone, so that block sizes change nothing.
@@ -52,25 +36,18 @@ impl Lfo {
     pub fn fill(&self, shape: LfoShape, offset: f64, out: &mut [f32]) {
         debug_assert!(self.filled + out.len() <= CELL_FRAMES);
         let start = self.phase + offset;
-        for (n, y) in out.iter_mut().enumerate() {
-            let turns = start + self.step * (self.filled + n) as f64;
-            // Rounds down for the small positive numbers that occur.
-            *y = (turns - (turns as i64) as f64) as f32;
-        }
         match shape {
-            LfoShape::Sine => out.iter_mut().for_each(|y| *y = sine_of_turns(*y)),
+            LfoShape::Sine => kernels::sine_swing(start, self.step, self.filled, out),
             // 0 at 0, 1 at a quarter, -1 at three quarters, as the sine.
-            LfoShape::Triangle => out.iter_mut().for_each(|y| {
-                let t = *y + 0.25;
-                let t = if t >= 1.0 { t - 1.0 } else { t };
-                *y = 1.0 - 4.0 * (t - 0.5).abs();
-            }),
+            LfoShape::Triangle => kernels::triangle_swing(start, self.step, self.filled, out),
         }
     }
 
-    /// Turns made in so many frames.
-    pub fn turns_in(&self, frames: f64) -> f64 {
-        self.step * frames
+    /// Writes values of the sine that lie `frames` apart, the first at the present frame, at `offset` turns ahead. Does not
+    /// advance.
+    pub fn fill_every(&self, frames: usize, offset: f64, out: &mut [f32]) {
+        let start = self.phase + offset + self.step * self.filled as f64;
+        kernels::sine_swing(start, self.step * frames as f64, 0, out);
     }
 
     /// Moves on by `frames`, at most to the end of the cell.
@@ -94,16 +71,6 @@ impl Lfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sine_is_within_its_stated_error() {
-        for n in -40_000i32..40_000 {
-            let turns = n as f32 / 8_192.0;
-            let want = (f64::from(turns) * std::f64::consts::TAU).sin();
-            assert!((f64::from(sine_of_turns(turns)) - want).abs() < 4e-7, "{turns}");
-        }
-        assert_eq!(sine_of_turns(0.25), sine_of_turns(1.25));
-    }
 
     #[test]
     fn oscillates_at_its_frequency_for_any_split() {

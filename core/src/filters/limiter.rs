@@ -26,6 +26,7 @@ use super::delay::Delay;
 use super::params::{FilterParams, filter_params};
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
+use crate::dsp::kernels;
 use crate::error::Result;
 
 filter_params! {
@@ -94,9 +95,7 @@ impl Stage {
                 let mut gains = [1.0f32; STRIP];
                 self.shape.run(any.then_some(&needed[..count]), &mut gains[..count]);
                 for samples in block.channels_mut() {
-                    for (x, gain) in samples[at..at + count].iter_mut().zip(&gains) {
-                        *x *= gain;
-                    }
+                    kernels::multiply(&mut samples[at..at + count], &gains);
                 }
             }
             at += count;

@@ -5,6 +5,9 @@ use super::fractional_delay::{FractionalDelay, MIN_DELAY_FRAMES};
 use super::lfo::{Lfo, LfoShape};
 use crate::audio::{Buffer, Spec};
 
+/// Frames that are worked on together.
+const LANES: usize = 8;
+
 /// How the delays move and what is mixed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Modulation {
@@ -56,8 +59,7 @@ impl ModulatedDelay {
         let frames_per_ms = self.rate_hz / 1_000.0;
         let centre = (m.delay_ms * frames_per_ms) as f32;
         let swing = (m.depth_ms.min(m.delay_ms) * frames_per_ms) as f32;
-        let mut delays = [0.0f32; CELL_FRAMES];
-        let mut sum = [0.0f32; CELL_FRAMES];
+        let mut work = Work { swings: [0.0; CELL_FRAMES], delays: [0.0; CELL_FRAMES], sum: [0.0; CELL_FRAMES] };
         let (lines, lfo) = (&mut self.lines, &mut self.lfo);
         self.cells.for_each(block.frames(), |piece, _| {
             let count = piece.len();
@@ -65,29 +67,26 @@ impl ModulatedDelay {
                 let samples = &mut samples[piece.clone()];
                 let ahead = m.spread_turns * index as f64;
                 if m.voices == 1 {
-                    let delays = &mut delays[..count];
-                    lfo.fill(m.shape, ahead, delays);
-                    for (x, s) in samples.iter_mut().zip(delays.iter()) {
-                        let delay = (centre + swing * s).max(MIN_DELAY_FRAMES);
-                        // One frame less, as the line does not have the present sample yet.
-                        let y = line.read((delay - 1.0).max(MIN_DELAY_FRAMES));
-                        line.push(*x + m.feedback * y);
-                        *x = m.dry * *x + m.wet * y;
-                    }
+                    lfo.fill(m.shape, ahead, &mut work.delays[..count]);
+                    work.one_voice(line, samples, m, centre, swing);
                 } else {
-                    sum[..count].fill(0.0);
-                    for x in samples.iter() {
-                        line.push(*x);
-                    }
-                    for voice in 0..m.voices {
-                        let delays = &mut delays[..count];
-                        lfo.fill(m.shape, ahead + voice as f64 / m.voices as f64, delays);
-                        for (n, (y, s)) in sum.iter_mut().zip(delays.iter()).enumerate() {
+                    line.push_all(samples);
+                    work.sum[..count].fill(0.0);
+                    // Half a turn away the swing is the same to the other side.
+                    let (fills, sides) = if m.voices.is_multiple_of(2) { (m.voices / 2, 2) } else { (m.voices, 1) };
+                    for voice in 0..fills {
+                        let swings = &mut work.swings[..count];
+                        lfo.fill(m.shape, ahead + voice as f64 / m.voices as f64, swings);
+                        for swing in [swing, -swing].into_iter().take(sides) {
+                            let delays = &mut work.delays[..count];
+                            for (delay, s) in delays.iter_mut().zip(swings.iter()) {
+                                *delay = (centre + swing * s).max(MIN_DELAY_FRAMES);
+                            }
                             // All samples of the piece are in the line already.
-                            *y += line.read_before(count - 1 - n, (centre + swing * s).max(MIN_DELAY_FRAMES));
+                            line.add_last(delays, &mut work.sum[..count]);
                         }
                     }
-                    for (x, y) in samples.iter_mut().zip(sum.iter()) {
+                    for (x, y) in samples.iter_mut().zip(&work.sum) {
                         *x = m.dry * *x + m.wet * y;
                     }
                 }
@@ -102,5 +101,49 @@ impl ModulatedDelay {
         self.lfo.reset();
         self.cells.reset();
         self.lfo.set_frequency(freq_hz, self.rate_hz);
+    }
+}
+
+/// Room for one piece.
+struct Work {
+    swings: [f32; CELL_FRAMES],
+    delays: [f32; CELL_FRAMES],
+    sum: [f32; CELL_FRAMES],
+}
+
+impl Work {
+    /// One copy, which may go into the line again. `delays` holds the swing, -1 to 1.
+    fn one_voice(&mut self, line: &mut FractionalDelay, samples: &mut [f32], m: &Modulation, centre: f32, swing: f32) {
+        let delays = &mut self.delays[..samples.len()];
+        // The line does not have the present sample yet.
+        let mut least = [f32::MAX; LANES];
+        for group in delays.chunks_mut(LANES) {
+            for (delay, least) in group.iter_mut().zip(&mut least) {
+                *delay = (centre + swing * *delay).max(MIN_DELAY_FRAMES + 1.0);
+                *least = if *delay < *least { *delay } else { *least };
+            }
+        }
+        let least = least.into_iter().fold(f32::MAX, f32::min) as usize;
+        // So many frames bring out nothing of what goes in meanwhile.
+        let together = (least - 1) / LANES * LANES;
+        if together == 0 {
+            for (x, delay) in samples.iter_mut().zip(delays.iter()) {
+                let y = line.read(delay - 1.0);
+                line.push(*x + m.feedback * y);
+                *x = m.dry * *x + m.wet * y;
+            }
+            return;
+        }
+        let mut enters = [0.0f32; CELL_FRAMES];
+        for (samples, delays) in samples.chunks_mut(together).zip(delays.chunks(together)) {
+            let (sum, enters) = (&mut self.sum[..samples.len()], &mut enters[..samples.len()]);
+            sum.fill(0.0);
+            line.add_next(delays, sum);
+            for ((x, y), enters) in samples.iter_mut().zip(sum.iter()).zip(enters.iter_mut()) {
+                *enters = *x + m.feedback * y;
+                *x = m.dry * *x + m.wet * y;
+            }
+            line.push_all(enters);
+        }
     }
 }

@@ -5,10 +5,12 @@
 
 use super::cells::{CELL_FRAMES, Cells};
 use super::flanger::passes;
-use super::lfo::{Lfo, LfoShape};
+use super::lfo::Lfo;
+use super::math::exp2;
 use super::params::{FilterParams, filter_params};
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
+use crate::dsp::kernels::{AllpassCourse, AllpassRow, sine_of_part};
 use crate::error::Result;
 
 filter_params! {
@@ -31,29 +33,30 @@ filter_params! {
     }
 }
 
-const MAX_STAGES: usize = 12;
-
 /// The corner is calculated anew at every so many frames and drawn straight between.
 const STEP_FRAMES: usize = 32;
+/// Corners of one cell: one more than steps.
+const CORNERS: usize = CELL_FRAMES / STEP_FRAMES + 1;
+/// Channels that are worked on together.
+const LANES: usize = 4;
 
-/// State of one channel.
+/// Four channels.
 #[derive(Debug, Clone, Copy, Default)]
-struct Row {
-    states: [f32; MAX_STAGES],
-    last: f32,
+struct Group {
+    row: AllpassRow,
+    /// Coefficients at the corners of the present cell.
+    corners: [[f32; LANES]; CORNERS],
 }
 
 /// See [`PhaserParams`]. The corner swings evenly in octaves. No latency.
 #[derive(Debug)]
 pub struct Phaser {
     params: PhaserParams,
-    rows: Vec<Row>,
+    groups: Vec<Group>,
     lfo: Lfo,
     cells: Cells,
     /// Frames into the present cell.
     filled: usize,
-    /// Coefficients of each channel at the corners of the present cell: one more than steps.
-    corners: Vec<[f32; CELL_FRAMES / STEP_FRAMES + 1]>,
     rate_hz: f64,
 }
 
@@ -62,35 +65,37 @@ impl Phaser {
     pub fn new(params: &PhaserParams) -> Self {
         Self {
             params: params.clone(),
-            rows: Vec::new(),
+            groups: Vec::new(),
             lfo: Lfo::default(),
             cells: Cells::default(),
             filled: 0,
-            corners: Vec::new(),
             rate_hz: 48_000.0,
         }
     }
 }
 
-/// Coefficients for a swing of `-1..=1` at the corners of a cell.
-fn design(p: &PhaserParams, rate_hz: f64, lfo: &Lfo, channel: usize, corners: &mut [f32]) {
-    let mut swing = [0.0f32; 1];
-    let (low, high) = (p.low_hz.min(0.45 * rate_hz).log2(), p.high_hz.min(0.45 * rate_hz).log2());
-    for (n, a) in corners.iter_mut().enumerate() {
-        let ahead = lfo.turns_in((n * STEP_FRAMES) as f64) + p.spread_deg / 360.0 * channel as f64;
-        lfo.fill(LfoShape::Sine, ahead, &mut swing);
-        let hz = (0.5 * (low + high) + 0.5 * (high - low) * f64::from(swing[0])).exp2();
-        let t = (std::f64::consts::PI * hz / rate_hz).tan();
-        *a = ((t - 1.0) / (t + 1.0)) as f32;
+/// Coefficients of one channel at the corners of a cell.
+fn design(p: &PhaserParams, rate_hz: f64, lfo: &Lfo, channel: usize) -> [f32; CORNERS] {
+    let mut corners = [0.0f32; CORNERS];
+    lfo.fill_every(STEP_FRAMES, p.spread_deg / 360.0 * channel as f64, &mut corners);
+    // Octaves of half a turn per frame: `x` below is half of pi f / rate, in turns.
+    let octaves = |hz: f64| (0.5 * hz.min(0.45 * rate_hz) / rate_hz).log2();
+    let (low, high) = (octaves(p.low_hz), octaves(p.high_hz));
+    let (middle, half) = ((0.5 * (low + high)) as f32, (0.5 * (high - low)) as f32);
+    for a in &mut corners {
+        let x = exp2(middle + half * *a);
+        // (tan - 1) / (tan + 1)
+        let (sine, cosine) = (sine_of_part(x), sine_of_part(0.25 - x));
+        *a = (sine - cosine) / (sine + cosine);
     }
+    corners
 }
 
 impl Filter for Phaser {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
         let p = &self.params;
         self.rate_hz = f64::from(spec.rate_hz);
-        self.rows = vec![Row::default(); spec.channels()];
-        self.corners = vec![[0.0; CELL_FRAMES / STEP_FRAMES + 1]; spec.channels()];
+        self.groups = vec![Group::default(); spec.channels().div_ceil(LANES)];
         // An all-pass at the low corner rings for `rate / (pi f)` frames to 1/e, a dozen of them for -100 dB, per stage and pass.
         let ring = 12.0 * self.rate_hz / (std::f64::consts::PI * p.low_hz.min(p.high_hz)) * f64::from(p.stages);
         let tail_frames = (ring * passes(p.feedback_percent / 100.0)).ceil() as usize;
@@ -103,35 +108,48 @@ impl Filter for Phaser {
         let stages = p.stages as usize;
         let wet = (p.mix_percent / 100.0) as f32;
         let (dry, feedback) = (1.0 - wet, (p.feedback_percent / 100.0) as f32);
-        let rate_hz = self.rate_hz;
-        let (rows, corners, lfo, filled) = (&mut self.rows, &mut self.corners, &mut self.lfo, &mut self.filled);
+        let (rate_hz, channels) = (self.rate_hz, block.channel_count());
+        let (groups, lfo, filled) = (&mut self.groups, &mut self.lfo, &mut self.filled);
+        let mut frames = [[0.0f32; LANES]; STEP_FRAMES];
         self.cells.for_each(block.frames(), |piece, end| {
             if *filled == 0 {
-                corners.iter_mut().enumerate().for_each(|(c, a)| design(p, rate_hz, lfo, c, a));
+                let first = design(p, rate_hz, lfo, 0);
+                for channel in 0..channels.min(groups.len() * LANES) {
+                    let own = if p.spread_deg == 0.0 { first } else { design(p, rate_hz, lfo, channel) };
+                    for (corner, a) in groups[channel / LANES].corners.iter_mut().zip(own) {
+                        corner[channel % LANES] = a;
+                    }
+                }
             }
-            for ((samples, row), corners) in block.channels_mut().zip(rows.iter_mut()).zip(corners.iter()) {
-                for (n, x) in samples[piece.clone()].iter_mut().enumerate() {
-                    let at = *filled + n;
-                    let part = (at % STEP_FRAMES) as f32 / STEP_FRAMES as f32;
-                    let (from, to) = (corners[at / STEP_FRAMES], corners[at / STEP_FRAMES + 1]);
-                    let a = from + part * (to - from);
-                    let mut y = *x + feedback * row.last;
-                    y = if y.abs() < 1e6 { y } else { 0.0 };
-                    for state in &mut row.states[..stages] {
-                        // Transposed form: one state for each all-pass.
-                        let out = a * y + *state;
-                        *state = y - a * out;
-                        y = out;
+            let mut at = piece.start;
+            while at < piece.end {
+                let place = *filled + (at - piece.start);
+                let (step, first) = (place / STEP_FRAMES, place % STEP_FRAMES);
+                let count = (STEP_FRAMES - first).min(piece.end - at);
+                let frames = &mut frames[..count];
+                for (number, group) in groups.iter_mut().enumerate() {
+                    let lanes = (channels - number * LANES).min(LANES);
+                    for lane in 0..lanes {
+                        let samples = &block.channel(number * LANES + lane)[at..at + count];
+                        for (frame, x) in frames.iter_mut().zip(samples) {
+                            frame[lane] = if x.abs() < 1e6 { *x } else { 0.0 };
+                        }
                     }
-                    row.last = y;
-                    *x = dry * *x + wet * y;
-                }
-                // Long silence must not leave denormal numbers.
-                if end {
-                    for s in row.states.iter_mut().chain([&mut row.last]) {
-                        *s = if s.abs() > 1e-20 { *s } else { 0.0 };
+                    let (from, to) = (group.corners[step], group.corners[step + 1]);
+                    let slope = std::array::from_fn(|lane| (to[lane] - from[lane]) / STEP_FRAMES as f32);
+                    group.row.run(stages, &AllpassCourse { from, slope, first }, feedback, frames);
+                    for lane in 0..lanes {
+                        let samples = &mut block.channel_mut(number * LANES + lane)[at..at + count];
+                        for (x, frame) in samples.iter_mut().zip(frames.iter()) {
+                            *x = dry * *x + wet * frame[lane];
+                        }
                     }
                 }
+                at += count;
+            }
+            // Long silence must not leave denormal numbers.
+            if end {
+                groups.iter_mut().for_each(|group| group.row.settle());
             }
             lfo.advance(piece.len());
             *filled = if end { 0 } else { *filled + piece.len() };
@@ -147,7 +165,7 @@ impl Filter for Phaser {
     }
 
     fn reset(&mut self) {
-        self.rows.fill(Row::default());
+        self.groups.fill(Group::default());
         self.lfo.reset();
         self.cells.reset();
         self.filled = 0;

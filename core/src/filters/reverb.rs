@@ -9,6 +9,7 @@ use super::delay::Delay;
 use super::params::{FilterParams, filter_params};
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
+use crate::dsp::kernels::{self, NETWORK_LINES, NetworkLowpass};
 use crate::error::{Error, Result};
 
 filter_params! {
@@ -30,7 +31,7 @@ filter_params! {
 }
 
 /// Lines; a power of two for the Hadamard matrix.
-const LINES: usize = 16;
+const LINES: usize = NETWORK_LINES;
 
 /// Lengths at a size of 100 % in ms: from 29 to 88, spaced evenly in octaves and shifted apart so that no small multiples
 /// coincide. In frames they are made prime.
@@ -44,14 +45,11 @@ const DIFFUSION: f32 = 0.6;
 /// Most frames that are handled at once; the shortest line limits it further.
 const PIECE_FRAMES: usize = 128;
 
-/// One line with its low-pass `g (1 - b) / (1 - b z^-1)`.
+/// One line.
 #[derive(Debug, Clone, Default)]
 struct Line {
     delay: Delay,
     frames: usize,
-    gain: f32,
-    pole: f32,
-    state: f32,
 }
 
 /// Schroeder all-pass before the network.
@@ -67,13 +65,15 @@ struct Diffuser {
 pub struct Reverb {
     params: ReverbParams,
     lines: Vec<Line>,
+    /// `g (1 - b) / (1 - b z^-1)` of each line.
+    lowpass: NetworkLowpass,
     /// For each channel.
     diffusers: Vec<[Diffuser; 2]>,
     pre_delays: Vec<Delay>,
     /// Work: what comes out of the lines and, after the matrix, goes into them; one row for each.
     rows: Vec<f32>,
-    /// Work: the input's share for each line.
-    inject: Vec<f32>,
+    /// Work: what goes in, one channel after the other.
+    inputs: Vec<f32>,
     /// Factor with which noise comes out as loud as it goes in.
     level: f32,
     rate_hz: f64,
@@ -87,10 +87,11 @@ impl Reverb {
         Self {
             params: params.clone(),
             lines: Vec::new(),
+            lowpass: NetworkLowpass::default(),
             diffusers: Vec::new(),
             pre_delays: Vec::new(),
             rows: Vec::new(),
-            inject: Vec::new(),
+            inputs: Vec::new(),
             level: 1.0,
             rate_hz: 48_000.0,
             piece_frames: 1,
@@ -103,13 +104,13 @@ impl Reverb {
         let p = &self.params;
         let w = std::f64::consts::TAU * p.damping_hz.min(0.45 * self.rate_hz) / self.rate_hz;
         let mut lost = 0.0;
-        for line in &mut self.lines {
+        for (index, line) in self.lines.iter().enumerate() {
             let per_pass = |t60_s: f64| 10f64.powf(-3.0 * line.frames as f64 / (t60_s * self.rate_hz));
             let low = per_pass(p.decay_s);
             // The low-pass has gain 1 at 0 Hz; at the damping frequency it takes as much as a third of the decay asks.
             let ratio = per_pass(p.decay_s / 3.0) / low;
-            line.gain = low as f32;
-            line.pole = one_pole(w, ratio) as f32;
+            let (gain, pole) = (low as f32, one_pole(w, ratio) as f32);
+            (self.lowpass.from[index], self.lowpass.pole[index]) = (gain * (1.0 - pole), pole);
             lost += (1.0 - low * low) / LINES as f64;
         }
         // An impulse puts an energy of 1 into the lines; each pass brings a sixteenth of what is left to a channel, and
@@ -168,7 +169,7 @@ impl Filter for Reverb {
             .map(|ms| {
                 // Never twice the same prime, even in a small room at a low rate.
                 last = prime_from(frames(ms * p.size_percent / 100.0).max(last + 1));
-                Line { delay: Delay::new(last), frames: last, ..Line::default() }
+                Line { delay: Delay::new(last), frames: last }
             })
             .collect();
         let diffuser = |ms: &f64| {
@@ -180,7 +181,7 @@ impl Filter for Reverb {
         let shortest = self.lines.iter().map(|l| l.frames).chain(self.diffusers[0].iter().map(|d| d.frames)).min();
         self.piece_frames = shortest.unwrap_or(1).clamp(1, PIECE_FRAMES);
         self.rows = vec![0.0; LINES * self.piece_frames];
-        self.inject = vec![0.0; LINES * self.piece_frames];
+        self.inputs = Vec::with_capacity(self.channels * self.piece_frames);
         self.reset();
         // -100 dB, and as long again as the longest way through the lines and the diffusers.
         let tail_s = p.decay_s * 100.0 / 60.0 + p.pre_delay_ms / 1_000.0 + 0.25;
@@ -209,10 +210,8 @@ impl Filter for Reverb {
     }
 
     fn reset(&mut self) {
-        for line in &mut self.lines {
-            line.delay.reset();
-            line.state = 0.0;
-        }
+        self.lines.iter_mut().for_each(|line| line.delay.reset());
+        self.lowpass.reset();
         self.diffusers.iter_mut().flatten().for_each(|d| d.delay.reset());
         self.pre_delays.iter_mut().for_each(Delay::reset);
         self.update();
@@ -226,56 +225,35 @@ impl Reverb {
         let (dry, width) = (1.0 - wet, (self.params.width_percent / 100.0) as f32);
         let level = wet * self.level;
         let stride = self.piece_frames;
-        for (line, row) in self.lines.iter_mut().zip(self.rows.chunks_exact_mut(stride)) {
+        for (line, row) in self.lines.iter().zip(self.rows.chunks_exact_mut(stride)) {
             line.delay.peek(&mut row[..count]);
-            line.lowpass(&mut row[..count]);
         }
-        hadamard(&mut self.rows, stride, count);
-        self.inject.fill(0.0);
-        let mut input = [0.0f32; PIECE_FRAMES];
-        let input = &mut input[..count];
+        self.lowpass.run(&mut self.rows, stride, count);
+        kernels::hadamard(&mut self.rows, stride, count);
+        // Heard is what comes out of the matrix, before anything goes in.
+        self.inputs.clear();
         for channel in 0..self.channels {
             let samples = &mut block.channel_mut(channel)[start..start + count];
-            for (i, x) in input.iter_mut().zip(samples.iter()) {
-                *i = if x.abs() < 1e6 { *x } else { 0.0 };
-            }
-            self.pre_delays[channel].process(input);
-            for diffuser in &mut self.diffusers[channel] {
-                diffuser.process(input);
-            }
-            for (line, inject) in self.inject.chunks_exact_mut(stride).enumerate() {
-                let gain = 0.25 * sign(injection_row(channel), line);
-                for (i, x) in inject[..count].iter_mut().zip(input.iter()) {
-                    *i += gain * x;
-                }
-            }
+            let at = self.inputs.len();
+            self.inputs.extend(samples.iter().map(|x| if x.abs() < 1e6 { *x } else { 0.0 }));
             // The rows of the matrix are orthogonal: row c is what channel c hears, row 0 what all hear in common.
             let (common, own) = (&self.rows[..count], &self.rows[channel * stride..][..count]);
             for ((x, a), b) in samples.iter_mut().zip(common).zip(own) {
                 *x = dry * *x + level * (a + width * (b - a));
             }
-        }
-        let inject = self.inject.chunks_exact(stride);
-        for ((line, row), inject) in self.lines.iter_mut().zip(self.rows.chunks_exact_mut(stride)).zip(inject) {
-            for (y, i) in row[..count].iter_mut().zip(inject) {
-                *y += i;
+            let input = &mut self.inputs[at..];
+            self.pre_delays[channel].process(input);
+            for diffuser in &mut self.diffusers[channel] {
+                diffuser.process(input);
             }
-            line.delay.process(&mut row[..count]);
         }
-    }
-}
-
-impl Line {
-    fn lowpass(&mut self, samples: &mut [f32]) {
-        let (from, pole) = (self.gain * (1.0 - self.pole), self.pole);
-        let mut y = self.state;
-        for x in samples {
-            y = from * *x + pole * y;
-            // Below -400 dB is silence; this ends the decay before denormal numbers.
-            y = if y.abs() > 1e-20 { y } else { 0.0 };
-            *x = y;
+        for (channel, input) in self.inputs.chunks_exact(count).enumerate() {
+            let gains = std::array::from_fn(|line| 0.25 * sign(injection_row(channel), line));
+            kernels::inject(&mut self.rows, stride, &gains, input);
         }
-        self.state = y;
+        for (line, row) in self.lines.iter_mut().zip(self.rows.chunks_exact(stride)) {
+            line.delay.feed(&row[..count]);
+        }
     }
 }
 
@@ -290,27 +268,7 @@ impl Diffuser {
             *x = *d - DIFFUSION * w;
             *d = if w.abs() > 1e-20 { w } else { 0.0 };
         }
-        self.delay.process(old);
-    }
-}
-
-/// Multiplies the rows by the Hadamard matrix over 4, which is orthogonal: sums and differences in four rounds.
-fn hadamard(rows: &mut [f32], stride: usize, count: usize) {
-    let mut distance = 1;
-    while distance < LINES {
-        // Rows whose numbers differ in one bit.
-        for pair in rows.chunks_exact_mut(2 * distance * stride) {
-            let (upper, lower) = pair.split_at_mut(distance * stride);
-            for (a, b) in upper.chunks_exact_mut(stride).zip(lower.chunks_exact_mut(stride)) {
-                for (a, b) in a[..count].iter_mut().zip(&mut b[..count]) {
-                    // sqrt(1/2) twice is one half.
-                    let (sum, difference) = (*a + *b, *a - *b);
-                    let scale = if distance == 2 || distance == 8 { 0.5 } else { 1.0 };
-                    (*a, *b) = (sum * scale, difference * scale);
-                }
-            }
-        }
-        distance *= 2;
+        self.delay.feed(old);
     }
 }
 

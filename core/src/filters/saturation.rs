@@ -1,11 +1,14 @@
 //! Saturation: the curves of tape, valves and transistors, calculated at a higher rate.
 
+use fearless_simd::{Simd, dispatch};
+
 use super::clipper::Oversampling;
 use super::delay::Delay;
 use super::math::{exp2, smoothing};
 use super::params::{FilterParams, filter_choice, filter_params};
 use super::{Filter, Prepared};
 use crate::audio::{Buffer, Spec};
+use crate::dsp::kernels;
 use crate::dsp::oversample::Oversampler;
 use crate::error::Result;
 
@@ -47,21 +50,52 @@ fn tanh(x: f32) -> f32 {
 }
 
 impl SaturationCurve {
+    /// Replaces samples by what the curve adds to them, with `drive` before it and taken away again after it.
+    pub(super) fn added(self, samples: &mut [f32], drive: f32) {
+        dispatch!(kernels::level(), simd => add(simd, self, samples, drive));
+    }
+
     /// Applies the curve in place, with `drive` before it.
     pub(super) fn apply(self, samples: &mut [f32], drive: f32) {
-        match self {
-            Self::Tanh => samples.iter_mut().for_each(|x| *x = tanh(drive * *x)),
-            Self::Cubic => samples.iter_mut().for_each(|x| {
+        dispatch!(kernels::level(), simd => bend(simd, self, samples, drive));
+    }
+}
+
+// No closures: their bodies would be compiled without the instruction set of the caller.
+#[inline(always)]
+fn bend<S: Simd>(_simd: S, curve: SaturationCurve, samples: &mut [f32], drive: f32) {
+    match curve {
+        SaturationCurve::Tanh => {
+            for x in samples {
+                *x = tanh(drive * *x);
+            }
+        }
+        SaturationCurve::Cubic => {
+            for x in samples {
                 let v = (drive * *x).clamp(-1.5, 1.5);
                 *x = v - v * v * v * (4.0 / 27.0);
-            }),
-            Self::Tube => {
-                let (at_bias, slope) = (tanh(BIAS), 1.0 - tanh(BIAS) * tanh(BIAS));
-                let scale = 1.0 / (1.0 + at_bias);
-                samples
-                    .iter_mut()
-                    .for_each(|x| *x = (tanh(drive * *x * (1.0 + at_bias) / slope + BIAS) - at_bias) * scale);
             }
+        }
+        SaturationCurve::Tube => {
+            let (at_bias, slope) = (tanh(BIAS), 1.0 - tanh(BIAS) * tanh(BIAS));
+            let (scale, drive) = (1.0 / (1.0 + at_bias), drive * (1.0 + at_bias) / slope);
+            for x in samples {
+                *x = (tanh(drive * *x + BIAS) - at_bias) * scale;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add<S: Simd>(simd: S, curve: SaturationCurve, samples: &mut [f32], drive: f32) {
+    let per_drive = 1.0 / drive;
+    for part in samples.chunks_mut(64) {
+        let mut bent = [0.0f32; 64];
+        let bent = &mut bent[..part.len()];
+        bent.copy_from_slice(part);
+        bend(simd, curve, bent, drive);
+        for (x, y) in part.iter_mut().zip(bent.iter()) {
+            *x = y * per_drive - *x;
         }
     }
 }

@@ -73,7 +73,8 @@ impl Filter for Vibrato {
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
         self.rate_hz = f64::from(spec.rate_hz);
         self.centre_frames = (MAX_SWING_MS * self.rate_hz / 1_000.0).ceil() as usize + MIN_DELAY_FRAMES as usize;
-        self.lines = vec![FractionalDelay::new(2 * self.centre_frames + 1); spec.channels()];
+        // A whole cell is pushed before it is read.
+        self.lines = vec![FractionalDelay::new(2 * self.centre_frames + 1 + CELL_FRAMES); spec.channels()];
         self.reset();
         Ok(Prepared { spec, max_frames, latency_frames: self.centre_frames, tail_frames: self.centre_frames })
     }
@@ -88,10 +89,10 @@ impl Filter for Vibrato {
             lfo.advance(piece.len());
             delays.iter_mut().for_each(|d| *d = centre + swing * *d);
             for (samples, line) in block.channels_mut().zip(lines.iter_mut()) {
-                for (x, delay) in samples[piece.clone()].iter_mut().zip(delays.iter()) {
-                    line.push(*x);
-                    *x = line.read(*delay);
-                }
+                let samples = &mut samples[piece.clone()];
+                line.push_all(samples);
+                samples.fill(0.0);
+                line.add_last(delays, samples);
             }
         });
     }

@@ -9,29 +9,41 @@
 //! Inside the kernels nothing may be a closure: its body would be compiled without the instruction set of its caller,
 //! and be several times slower.
 
+mod allpass;
 mod basic;
 mod bends;
 mod cascade;
+mod cross;
+mod cubic;
 mod fine_peak;
 mod half_band;
 mod interpolate;
 mod k_weight;
 mod k_weight_one;
+mod moves;
+mod network;
 mod polyphase;
 pub mod scalar;
 mod scale;
+mod swing;
 
+pub use allpass::{AllpassCourse, AllpassRow, MAX_ALLPASSES};
 pub use basic::{dot, peak, sum_of_squares};
 pub use bends::peaks_and_bends;
 pub use cascade::cascade2;
+pub use cross::CrossState;
+pub use cubic::{CUBIC_GUARD, add_delayed, cubic_between};
 pub use fine_peak::{FINE_TAPS, FinePeak};
 pub use half_band::fir_symmetric;
 pub(crate) use interpolate::bessel_i0;
 pub use interpolate::{INTERPOLATOR_TAPS, Interpolator};
 pub use k_weight::{KCoefficients, KState, k_weight};
 pub use k_weight_one::{KBlock, KOne};
+pub use moves::{copy_within_limit, multiply, swap};
+pub use network::{NETWORK_LINES, NetworkLowpass, hadamard, inject};
 pub use polyphase::{PhaseBlock, interpolate_rows};
 pub use scale::{all_finite, scale};
+pub use swing::{sine_of_part, sine_swing, triangle_swing};
 
 use std::sync::OnceLock;
 

@@ -1,5 +1,7 @@
 //! Peaks of the waveform between the samples, strip by strip.
 
+use fearless_simd::{Simd, dispatch};
+
 use super::STRIP;
 use super::guard::NyquistGuard;
 use crate::audio::Buffer;
@@ -61,11 +63,8 @@ impl Detector {
         for (channel, samples) in block.channels().enumerate().take(self.history.len()) {
             let history = &mut self.history[channel];
             let new = &mut history[self.taps..][..count];
-            new.copy_from_slice(&samples[at..at + count]);
             // NaN would make its neighbours look like silence, infinity like NaN.
-            for x in new {
-                *x = if x.is_nan() { 0.0 } else { x.clamp(-1e9, 1e9) };
-            }
+            kernels::copy_within_limit(new, &samples[at..at + count], 1e9);
             let mut guards = [0.0f32; STRIP];
             let mut largest = 0.0;
             if let Some(guard) = self.guards.get_mut(channel) {
@@ -132,6 +131,7 @@ impl Detector {
     }
 }
 
+#[inline(always)]
 fn larger(a: f32, b: &f32) -> f32 {
     if *b > a { *b } else { a }
 }
@@ -139,6 +139,12 @@ fn larger(a: f32, b: &f32) -> f32 {
 /// Values from which on the places of a group are looked at more closely. They depend on the samples around each place
 /// alone, so that any split into strips gives the same.
 fn near(history: &[f32], guards: &[f32], ceiling: f32) -> [f32; GROUP] {
+    dispatch!(kernels::level(), simd => near_loop(simd, history, guards, ceiling))
+}
+
+// No closures: their bodies would be compiled without the instruction set of the caller.
+#[inline(always)]
+fn near_loop<S: Simd>(_simd: S, history: &[f32], guards: &[f32], ceiling: f32) -> [f32; GROUP] {
     let mut bends = [0.0f32; GROUP + AROUND - 1];
     for (bend, x) in bends.iter_mut().zip(history.windows(3)) {
         *bend = ((x[0] + x[2]) - 2.0 * x[1]).abs();
@@ -151,5 +157,9 @@ fn near(history: &[f32], guards: &[f32], ceiling: f32) -> [f32; GROUP] {
         }
         step *= 2;
     }
-    std::array::from_fn(|i| ceiling - guards[i] - COARSE_LOSS * bends[i])
+    let mut near = [0.0f32; GROUP];
+    for ((near, guard), bend) in near.iter_mut().zip(guards).zip(&bends) {
+        *near = ceiling - guard - COARSE_LOSS * bend;
+    }
+    near
 }

@@ -3,6 +3,8 @@
 //! A sliding maximum, an exponential release and two moving averages. Attenuations are integers in units of 2^-30: the
 //! averages are exact, any split into strips gives the same bits, and where nothing is needed the gain is exactly 1.
 
+use fearless_simd::{Simd, dispatch};
+
 use super::STRIP;
 use crate::dsp::kernels;
 
@@ -20,6 +22,12 @@ pub(super) fn attenuations(peaks: &[f32], ceiling: f32, needed: &mut [u32]) -> b
     if kernels::peak(peaks) <= ceiling {
         return false;
     }
+    dispatch!(kernels::level(), simd => attenuations_loop(simd, peaks, ceiling, needed));
+    true
+}
+
+#[inline(always)]
+fn attenuations_loop<S: Simd>(_simd: S, peaks: &[f32], ceiling: f32, needed: &mut [u32]) {
     // Added to less than 2^51 this leaves the nearest integer in the low bits: a conversion that vectorises everywhere.
     const TO_INTEGER: f64 = (1u64 << 52) as f64;
     for (needed, peak) in needed.iter_mut().zip(peaks) {
@@ -28,7 +36,6 @@ pub(super) fn attenuations(peaks: &[f32], ceiling: f32, needed: &mut [u32]) -> b
         let units = (share + TO_INTEGER).to_bits() as u32 + 1;
         *needed = if *peak > ceiling { units } else { 0 };
     }
-    true
 }
 
 /// Largest of the last `window` values.
