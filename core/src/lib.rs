@@ -4,6 +4,7 @@
 //! done. Arrows of dependency point down: engine, processing, filters/formats/meter, dsp, audio; `error` is for all.
 //! Beside them, knowing nothing of audio: events, services, config, observe, resources, cancel.
 
+pub mod analysis;
 pub mod audio;
 pub mod cancel;
 pub mod config;

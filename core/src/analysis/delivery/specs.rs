@@ -1,0 +1,113 @@
+//! The table of specifications.
+
+use super::{Quantity, Rule, Specification};
+
+const NONE: f64 = f64::INFINITY;
+
+const fn range(quantity: Quantity, min: f64, max: f64, source: &'static str) -> Rule {
+    Rule { quantity, min, max, source }
+}
+
+const fn at_most(quantity: Quantity, max: f64, source: &'static str) -> Rule {
+    Rule { quantity, min: -NONE, max, source }
+}
+
+/// All specifications.
+pub const SPECS: &[Specification] = &[
+    Specification {
+        name: "ebu_r128",
+        title: "EBU R 128 (2020), programmes",
+        rules: &[
+            range(Quantity::IntegratedLufs, -23.5, -22.5, "EBU R 128: target -23.0 LUFS, +/-0.5 LU"),
+            at_most(Quantity::TruePeakDbtp, -1.0, "EBU R 128: maximum permitted true peak -1 dBTP in production"),
+        ],
+        not_measured: "",
+    },
+    Specification {
+        name: "ebu_r128_live",
+        title: "EBU R 128 (2020), live programmes",
+        rules: &[
+            range(
+                Quantity::IntegratedLufs,
+                -24.0,
+                -22.0,
+                "EBU R 128: +/-1.0 LU where the target cannot be met for practical reasons",
+            ),
+            at_most(Quantity::TruePeakDbtp, -1.0, "EBU R 128: maximum permitted true peak -1 dBTP in production"),
+        ],
+        not_measured: "",
+    },
+    Specification {
+        name: "ebu_r128_s1",
+        title: "EBU R 128 s1, short-form content",
+        rules: &[
+            range(Quantity::IntegratedLufs, -23.5, -22.5, "EBU R 128 s1: target -23.0 LUFS"),
+            at_most(Quantity::MaxShortTermLufs, -18.0, "EBU R 128 s1: maximum short-term loudness -18.0 LUFS"),
+            at_most(Quantity::TruePeakDbtp, -1.0, "EBU R 128: maximum permitted true peak -1 dBTP"),
+        ],
+        not_measured: "",
+    },
+    Specification {
+        name: "atsc_a85",
+        title: "ATSC A/85, short-form and non-dialogue content",
+        rules: &[
+            range(Quantity::IntegratedLufs, -26.0, -22.0, "ATSC A/85: target -24 LKFS, +/-2 dB"),
+            at_most(Quantity::TruePeakDbtp, -2.0, "ATSC A/85: true peak below -2 dBTP"),
+        ],
+        not_measured: "long-form content is measured on its anchor element (dialogue); here all sound is measured",
+    },
+    Specification {
+        name: "acx",
+        title: "ACX audio submission requirements (audiobooks)",
+        rules: &[
+            range(Quantity::RmsDbfs, -23.0, -18.0, "ACX: each file measures between -23 dB and -18 dB RMS"),
+            at_most(Quantity::SamplePeakDbfs, -3.0, "ACX: peak values no higher than -3 dB"),
+            at_most(Quantity::NoiseFloorDbfs, -60.0, "ACX: noise floor no higher than -60 dB RMS"),
+            range(Quantity::RateHz, 44_100.0, 44_100.0, "ACX: 44.1 kHz"),
+            at_most(Quantity::DurationS, 7_200.0, "ACX: each file no longer than 120 minutes"),
+        ],
+        not_measured: "room tone of 1 to 5 s at both ends, MP3 of 192 kbit/s or more, one chapter a file",
+    },
+    Specification {
+        name: "apple_podcasts",
+        title: "Apple Podcasts audio requirements",
+        rules: &[
+            range(Quantity::IntegratedLufs, -17.0, -15.0, "Apple Podcasts: around -16 LKFS, +/-1 dB"),
+            at_most(Quantity::TruePeakDbtp, -1.0, "Apple Podcasts: true peak not above -1 dBFS"),
+        ],
+        not_measured: "",
+    },
+    Specification {
+        name: "spotify",
+        title: "Spotify for Artists, loudness normalisation",
+        rules: &[
+            range(Quantity::IntegratedLufs, -15.0, -13.0, "Spotify: target -14 LUFS; +/-1 LU is ours"),
+            at_most(Quantity::TruePeakDbtp, -1.0, "Spotify: below -1 dBTP"),
+        ],
+        not_measured: "louder masters are advised to stay below -2 dBTP",
+    },
+    Specification {
+        name: "aes_td1008",
+        title: "AES TD1008 (2021), internet audio streaming, speech",
+        rules: &[
+            range(Quantity::IntegratedLufs, -19.0, -17.0, "AES TD1008: speech -18 LUFS, +/-1 LU is ours"),
+            at_most(Quantity::TruePeakDbtp, -1.0, "AES TD1008: maximum true peak -1 dBTP before the codec"),
+        ],
+        not_measured: "distribution with album normalisation (music -14 LUFS for the loudest track)",
+    },
+    Specification {
+        name: "netflix_ungated",
+        title: "Netflix sound mix specification, measured without dialogue gating",
+        rules: &[
+            range(Quantity::IntegratedLufs, -29.0, -25.0, "Netflix: average -27 LKFS, +/-2 LU (dialogue-gated there)"),
+            at_most(Quantity::TruePeakDbtp, -2.0, "Netflix: peaks not above -2 dB true peak"),
+        ],
+        not_measured: "the loudness is dialogue-gated there (Dolby Dialogue Intelligence); of a mix with loud effects this figure is too high",
+    },
+    Specification {
+        name: "no_faults",
+        title: "No quality verdict of severity error",
+        rules: &[at_most(Quantity::Faults, 0.0, "Pure Sound: quality verdicts")],
+        not_measured: "",
+    },
+];
