@@ -3,6 +3,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
+use crate::analysis::delivery::DeliveryResult;
+use crate::analysis::quality::QualityReport;
 use crate::audio::Spec;
 use crate::config::Settings;
 use crate::dsp::resampler::Quality;
@@ -45,6 +47,8 @@ pub fn all() -> Map<String, Value> {
         ("stream_info", schema::<StreamInfo>()),
         ("metadata", schema::<Metadata>()),
         ("loudness", schema::<Loudness>()),
+        ("quality", schema::<QualityReport>()),
+        ("delivery", schema::<DeliveryResult>()),
         ("spec", schema::<Spec>()),
         ("resample_quality", schema::<Quality>()),
         ("negotiated", schema::<Negotiated>()),
@@ -134,6 +138,8 @@ mod tests {
             ("plan", include_str!("../../configs/schema/plan.json")),
             ("report", include_str!("../../configs/schema/report.json")),
             ("media_info", include_str!("../../configs/schema/probe.json")),
+            ("quality", include_str!("../../configs/schema/quality.json")),
+            ("delivery", include_str!("../../configs/schema/delivery.json")),
         ];
         let all = all();
         for (name, text) in files {

@@ -1,4 +1,4 @@
-//! Finding out what a recording is like: quality verdicts, delivery specifications, comparison with a reference.
+//! Finding out what a recording is like: quality verdicts and delivery specifications.
 
 pub mod delivery;
 pub mod quality;

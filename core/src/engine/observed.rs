@@ -23,6 +23,7 @@ pub(super) enum Call {
     Probe,
     Tags,
     Measure,
+    Quality,
     Decode,
     Plan,
     Process,
@@ -30,8 +31,17 @@ pub(super) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 8] =
-        [Self::Open, Self::Probe, Self::Tags, Self::Measure, Self::Decode, Self::Plan, Self::Process, Self::Encode];
+    const ALL: [Self; 9] = [
+        Self::Open,
+        Self::Probe,
+        Self::Tags,
+        Self::Measure,
+        Self::Quality,
+        Self::Decode,
+        Self::Plan,
+        Self::Process,
+        Self::Encode,
+    ];
 
     /// As policies and metrics know it.
     pub fn name(self) -> &'static str {
@@ -40,6 +50,7 @@ impl Call {
             Self::Probe => "probe",
             Self::Tags => "tags",
             Self::Measure => "measure",
+            Self::Quality => "quality",
             Self::Decode => "decode",
             Self::Plan => "plan",
             Self::Process => "process",

@@ -4,6 +4,7 @@
 //! here. One file per subcommand; `context`, `job`, `console` and `failure` hold what they share.
 
 mod batch;
+mod check;
 mod completions;
 mod config;
 mod console;
@@ -57,6 +58,7 @@ enum Command {
     Probe(probe::Args),
     Tags(tags::Args),
     Loudness(loudness::Args),
+    Check(check::Args),
     Resample(resample::Args),
     Presets(presets::Args),
     Filters(filters::Args),
@@ -92,6 +94,7 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Probe(args) => probe::run(context, &args),
         Command::Tags(args) => tags::run(context, &args),
         Command::Loudness(args) => loudness::run(context, &args),
+        Command::Check(args) => check::run(context, &args),
         Command::Resample(args) => resample::run(context, &args),
         Command::Presets(args) => presets::run(context, &args),
         Command::Filters(args) => filters::run(context, &args),

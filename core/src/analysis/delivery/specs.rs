@@ -16,23 +16,23 @@ const fn at_most(quantity: Quantity, max: f64, source: &'static str) -> Rule {
 pub const SPECS: &[Specification] = &[
     Specification {
         name: "ebu_r128",
-        title: "EBU R 128 (2020), programmes",
-        rules: &[
-            range(Quantity::IntegratedLufs, -23.5, -22.5, "EBU R 128: target -23.0 LUFS, +/-0.5 LU"),
-            at_most(Quantity::TruePeakDbtp, -1.0, "EBU R 128: maximum permitted true peak -1 dBTP in production"),
-        ],
-        not_measured: "",
-    },
-    Specification {
-        name: "ebu_r128_live",
-        title: "EBU R 128 (2020), live programmes",
+        title: "EBU R 128 version 4.0 (2020)",
         rules: &[
             range(
                 Quantity::IntegratedLufs,
                 -24.0,
                 -22.0,
-                "EBU R 128: +/-1.0 LU where the target cannot be met for practical reasons",
+                "EBU R 128 (2020): -23.0 LUFS, tolerance of production +/-1 LU",
             ),
+            at_most(Quantity::TruePeakDbtp, -1.0, "EBU R 128: maximum permitted true peak -1 dBTP in production"),
+        ],
+        not_measured: "",
+    },
+    Specification {
+        name: "ebu_r128_2014",
+        title: "EBU R 128 version 3.0 (2014), programmes that are not live",
+        rules: &[
+            range(Quantity::IntegratedLufs, -23.5, -22.5, "EBU R 128 (2014): -23.0 LUFS, +/-0.5 LU"),
             at_most(Quantity::TruePeakDbtp, -1.0, "EBU R 128: maximum permitted true peak -1 dBTP in production"),
         ],
         not_measured: "",
@@ -41,7 +41,7 @@ pub const SPECS: &[Specification] = &[
         name: "ebu_r128_s1",
         title: "EBU R 128 s1, short-form content",
         rules: &[
-            range(Quantity::IntegratedLufs, -23.5, -22.5, "EBU R 128 s1: target -23.0 LUFS"),
+            range(Quantity::IntegratedLufs, -24.0, -22.0, "EBU R 128 s1: target -23.0 LUFS, tolerance as in R 128"),
             at_most(Quantity::MaxShortTermLufs, -18.0, "EBU R 128 s1: maximum short-term loudness -18.0 LUFS"),
             at_most(Quantity::TruePeakDbtp, -1.0, "EBU R 128: maximum permitted true peak -1 dBTP"),
         ],
@@ -66,7 +66,7 @@ pub const SPECS: &[Specification] = &[
             range(Quantity::RateHz, 44_100.0, 44_100.0, "ACX: 44.1 kHz"),
             at_most(Quantity::DurationS, 7_200.0, "ACX: each file no longer than 120 minutes"),
         ],
-        not_measured: "room tone of 1 to 5 s at both ends, MP3 of 192 kbit/s or more, one chapter a file",
+        not_measured: "room tone of 0.5 to 1 s before and 1 to 5 s after, MP3 of 192 kbit/s or more at a constant rate, one chapter a file",
     },
     Specification {
         name: "apple_podcasts",

@@ -19,8 +19,8 @@ const PAUSES: f64 = 0.10;
 const NOISE_FLATNESS: f64 = 0.51;
 /// Noise stands still: the quietest frames differ by little, from the 1st to the 10th percentile.
 const STEADY_DB: f64 = 2.5;
-/// Loud frames stand at least this far over the floor: else all is one steady sound.
-const MIN_CONTRAST_DB: f64 = 6.0;
+/// Loud frames stand at least this far over the floor: else all may be one steady sound, such as dense music.
+const MIN_CONTRAST_DB: f64 = 10.0;
 const WARNING_SNR_DB: f64 = 20.0;
 /// Frames needed.
 const MIN_FRAMES: u64 = 40;
