@@ -50,8 +50,13 @@ export interface ProgressOption {
   onProgress?: ((progress: T.Progress) => unknown) | undefined
 }
 
+export interface TenantOption {
+  /** On whose behalf the job runs: counts for the share of a tenant (`resources.tenant_share_percent`). */
+  tenant?: string | undefined
+}
+
 /** Options of a job: the fields of a recipe, a preset whose values hold where they say nothing, and those of the call. */
-export interface ProcessOptions extends Omit<T.Request, 'input' | 'output' | 'outputs'>, CallOptions, ProgressOption {
+export interface ProcessOptions extends Omit<T.Request, 'input' | 'output' | 'outputs'>, CallOptions, ProgressOption, TenantOption {
   /** Files to write, instead of the argument. */
   outputs?: OutputLike[]
 }
@@ -170,9 +175,9 @@ export class Engine {
   /** Tags, pictures and chapters. */
   tags(input: Input, options?: ReadCallOptions): Promise<T.Metadata>
   /** Loudness, true peak and levels of a whole input. */
-  measure(input: Input, options?: ReadCallOptions & ProgressOption): Promise<T.Loudness>
+  measure(input: Input, options?: ReadCallOptions & ProgressOption & TenantOption): Promise<T.Loudness>
   /** A whole input as samples. */
-  decode(input: Input, options?: ReadCallOptions): Promise<Audio>
+  decode(input: Input, options?: ReadCallOptions & TenantOption): Promise<Audio>
   /** Opens an input for reading blocks. */
   open(input: Input, options?: ReadCallOptions): Promise<Decoder>
   /** Encodes audio to a file. No level is changed. */
@@ -190,6 +195,17 @@ export class Engine {
   recipe(request?: T.Request): T.RecipeRecord
   /** The settings that hold. */
   config(): Required<T.Settings>
+  /** All figures as OpenMetrics text, for a scraper: `application/openmetrics-text; version=1.0.0`. */
+  metrics(): string
+  /** What a probe answers, in the shape of `application/health+json`; without one everything. */
+  health(probe?: 'live' | 'ready' | 'startup'): Promise<T.HealthAnswer>
+  /** What jobs hold of the budgets (`resources` of the settings). */
+  usage(): T.Usage
+  /**
+   * Hands log records of `level` and above to `callback` from now on, instead of the one before. Without a callback it sets how much is
+   * told, also of jobs on their way; with `off` nobody listens any more. It does not keep the process alive.
+   */
+  log(level: T.LogLevel, callback?: (record: T.LogRecord) => void): void
   /** Calls `handler` with each delivery of a pattern of topics (`process.*`, `**`). */
   subscribe(pattern: string, handler: (delivery: Delivery) => void, options?: SubscribeOptions): Subscription
   /** Deliveries as an async iterator. */

@@ -360,6 +360,13 @@ typedef uint64_t psnd_subscription;
 typedef uint64_t psnd_poller;
 
 /**
+ * Hears a record of the log: 'level' is 'error', 'warn', 'info', 'debug' or 'trace'; 'record_json' is the whole record, see the schema
+ * 'log_record'. The texts are valid during the callback. Called from any thread of the engine, also several at a time. May call any
+ * function of this library; what is logged because of that is dropped.
+ */
+typedef void (*psnd_log_fn)(void *user_data, const char *level, const char *message, const char *record_json);
+
+/**
  * Reads a recording in blocks. One thread at a time.
  */
 typedef uint64_t psnd_decoder;
@@ -1221,6 +1228,59 @@ psnd_status psnd_engine_publish(psnd_engine engine,
                                 const char *payload_json,
                                 uint64_t *out_sequence,
                                 psnd_error **out_error);
+
+/**
+ * The figures of an engine as OpenMetrics text, for Prometheus and its like: what ran how often and for how long, what failed, what
+ * waits. Docs: 'docs/metrics.md'.
+ *
+ * The caller sees to it:
+ * 'out_text' is writable; 'out_error' is NULL or writable.
+ */
+PSND_API
+psnd_status psnd_engine_metrics(psnd_engine engine,
+                                char **out_text,
+                                psnd_error **out_error);
+
+/**
+ * The health of an engine as JSON ('application/health+json'), see the schema 'health': 'status' is 'pass', 'warn' or 'fail'.
+ * 'probe' asks one question: 'live' (does it run at all?), 'ready' (can it take work?), 'startup' (is it up?); NULL asks everything.
+ * Takes a second at most, whatever is asked.
+ *
+ * The caller sees to it:
+ * 'probe' is NULL or ends with a NUL; 'out_json' is writable; 'out_error' is NULL or writable.
+ */
+PSND_API
+psnd_status psnd_engine_health(psnd_engine engine,
+                               const char *probe,
+                               char **out_json,
+                               psnd_error **out_error);
+
+/**
+ * What the jobs of an engine hold of its budgets, and who waits, as JSON, see the schema 'usage'.
+ *
+ * The caller sees to it:
+ * 'out_json' is writable; 'out_error' is NULL or writable.
+ */
+PSND_API psnd_status psnd_engine_usage(psnd_engine engine, char **out_json, psnd_error **out_error);
+
+/**
+ * Hands the log of an engine to 'callback' from now on, instead of to the one before: records of 'level' ('error', 'warn', 'info',
+ * 'debug', 'trace') and those that are more important. Until this is called nothing is logged.
+ *
+ * With NULL for 'callback' the one that listens stays and only the level changes, at once, also for what runs; with 'off' and NULL
+ * nobody listens any more. ('user_data' and 'destroy' are not used then; 'destroy' is called all the same.) What runs keeps the
+ * callback that it began with, and 'destroy' is called when the last such run is over.
+ *
+ * The caller sees to it:
+ * 'level' ends with a NUL; 'out_error' is NULL or writable.
+ */
+PSND_API
+psnd_status psnd_engine_log(psnd_engine engine,
+                            const char *level,
+                            psnd_log_fn callback,
+                            void *user_data,
+                            psnd_destroy_fn destroy,
+                            psnd_error **out_error);
 
 /**
  * Opens an input. 'options_json': read options, NULL for the defaults. What 'input' points to as 'data' or 'reader' is used until the

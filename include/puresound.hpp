@@ -339,6 +339,18 @@ struct EncodedBytes {
 /* Hears an event as JSON, in a thread of the library. What it throws is dropped. */
 using EventFunction = std::function<void(std::string_view)>;
 
+/* A record of the log; its texts are good during the call. */
+struct LogRecord {
+    /* error, warn, info, debug, trace. */
+    std::string_view level;
+    std::string_view message;
+    /* All of it: schema log_record. */
+    std::string_view json;
+};
+
+/* Hears records of the log, in any thread of the engine, also several at a time. What it throws is dropped. */
+using LogFunction = std::function<void(const LogRecord &)>;
+
 /* A callback that hears events, until this is destroyed. */
 class Subscription {
 public:
@@ -480,9 +492,37 @@ public:
         detail::call(psnd_engine_publish, handle_.get(), topic.c_str(), payload_json.c_str(), &sequence);
         return sequence;
     }
+    /* The figures of this engine as OpenMetrics text. */
+    std::string metrics() const { return detail::text_of(psnd_engine_metrics, handle_.get()); }
+    /* Its health as JSON; probe is live, ready or startup, or empty for everything. */
+    std::string health(const std::string &probe = std::string()) const {
+        return detail::text_of(psnd_engine_health, handle_.get(), detail::optional(probe));
+    }
+    /* What its jobs hold of the budgets, as JSON. */
+    std::string usage() const { return detail::text_of(psnd_engine_usage, handle_.get()); }
+    /* Hands records of this level and above to the function from now on. */
+    void log(const std::string &level, LogFunction function) const {
+        auto owned = std::make_unique<LogFunction>(std::move(function));
+        // The library owns the function from here, also when the call fails.
+        detail::call(psnd_engine_log, handle_.get(), level.c_str(), &Engine::logged, static_cast<void *>(owned.release()),
+                     &Engine::drop_log);
+    }
+    /* Changes how much is told to the function that listens; off ends it. */
+    void log(const std::string &level) const {
+        detail::call(psnd_engine_log, handle_.get(), level.c_str(), psnd_log_fn(nullptr), static_cast<void *>(nullptr),
+                     psnd_destroy_fn(nullptr));
+    }
     psnd_engine get() const noexcept { return handle_.get(); }
 
 private:
+    static void logged(void *user_data, const char *level, const char *message, const char *record_json) noexcept {
+        try {
+            (*static_cast<LogFunction *>(user_data))(LogRecord{level, message, record_json});
+        } catch (...) {
+            // There is nobody to tell: the caller is a thread of the library.
+        }
+    }
+    static void drop_log(void *user_data) noexcept { delete static_cast<LogFunction *>(user_data); }
     static void heard(void *user_data, const char *event_json) noexcept {
         try {
             (*static_cast<EventFunction *>(user_data))(event_json);

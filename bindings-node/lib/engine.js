@@ -14,6 +14,12 @@ function split(options = {}) {
   return [{ signal, onProgress }, rest]
 }
 
+/** Options of a job: on whose behalf it runs, and the rest. */
+function tenantOf({ tenant, ...rest }) {
+  if (tenant !== undefined && typeof tenant !== 'string') throw invalid('tenant', tenant, 'a text')
+  return [tenant, rest]
+}
+
 /** A format by its name, or its settings. */
 function formatOf(format) {
   return typeof format === 'string' ? { format } : (format ?? null)
@@ -57,17 +63,22 @@ class Engine {
   }
 
   async process(input, output, options) {
-    const [call, request] = split(options)
+    const [call, given] = split(options)
+    const [tenant, request] = tenantOf(given)
     const text = requestOf(input, output, request)
-    return JSON.parse(await run(input, call, (source, cancel, progress) => this.#native.process(source, text, cancel, progress)))
+    const done = await run(input, call, (source, cancel, progress) =>
+      this.#native.process(source, text, cancel, tenant, progress)
+    )
+    return JSON.parse(done)
   }
 
   async processToMemory(input, options) {
-    const [call, { format, ...request }] = split(options)
+    const [call, given] = split(options)
+    const [tenant, { format, ...request }] = tenantOf(given)
     if (format !== undefined) request.outputs = [{ format }]
     const text = requestOf(input, undefined, request)
     const done = await run(input, call, (source, cancel, progress) =>
-      this.#native.processToMemory(source, text, cancel, progress)
+      this.#native.processToMemory(source, text, cancel, tenant, progress)
     )
     return { report: JSON.parse(done.report), outputs: done.outputs }
   }
@@ -87,16 +98,20 @@ class Engine {
   }
 
   async measure(input, options) {
-    const [call, read] = split(options)
+    const [call, given] = split(options)
+    const [tenant, read] = tenantOf(given)
     const text = JSON.stringify(read)
     const measured = await run(input, call, (source, cancel, progress) =>
-      this.#native.measure(source, text, cancel, progress)
+      this.#native.measure(source, text, cancel, tenant, progress)
     )
     return JSON.parse(measured)
   }
 
   async decode(input, options) {
-    return Audio.fromNative(await this.#read('decode', input, options))
+    const [call, given] = split(options)
+    const [tenant, read] = tenantOf(given)
+    const text = JSON.stringify(read)
+    return Audio.fromNative(await run(input, call, (source, cancel) => this.#native.decode(source, text, cancel, tenant)))
   }
 
   async open(input, options) {
@@ -158,6 +173,31 @@ class Engine {
     return JSON.parse(this.#native.config())
   }
 
+  /** All figures as OpenMetrics text. */
+  metrics() {
+    return this.#native.metrics()
+  }
+
+  /** What a probe answers: `live`, `ready`, `startup`; without one everything. */
+  async health(probe) {
+    return JSON.parse(await this.#native.health(probe === undefined || probe === null ? undefined : String(probe)))
+  }
+
+  /** What jobs hold of the budgets. */
+  usage() {
+    return JSON.parse(this.#native.usage())
+  }
+
+  /** Hands log records of `level` and above to `callback`; without one sets the level, and with `off` ends it. */
+  log(level, callback) {
+    if (callback === undefined || callback === null) return this.#native.log(String(level))
+    if (typeof callback !== 'function') throw invalid('callback', callback, 'a function')
+    this.#native.log(String(level), (text, lost) => {
+      if (lost > 0) callback(lostRecord(lost))
+      callback(JSON.parse(text))
+    })
+  }
+
   subscribe(pattern, handler, options) {
     return new Subscription(this.#native, pattern, handler, options)
   }
@@ -169,6 +209,12 @@ class Engine {
   publish(topic, payload) {
     return this.#native.publish(topic, JSON.stringify(payload ?? null))
   }
+}
+
+/** A record of records that came faster than they were taken. */
+function lostRecord(lost) {
+  const message = `${lost} records were lost: they came faster than they were taken`
+  return { time_ms: Date.now(), level: 'warn', target: 'pure_sound_node', message, fields: { lost }, spans: [] }
 }
 
 /** Refuses options that nothing reads. */

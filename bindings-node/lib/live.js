@@ -284,8 +284,9 @@ class Meter {
 class Resampler {
   #native
 
-  constructor({ in_rate_hz, out_rate_hz, layout, channels, quality = null } = {}) {
-    this.#native = new native.Resampler(in_rate_hz, out_rate_hz, layoutOption({ layout, channels }), JSON.stringify(quality))
+  constructor({ in_rate_hz, out_rate_hz, layout, channels, quality } = {}) {
+    if (quality !== undefined && typeof quality !== 'string') throw invalid('quality', quality, 'fast, good, best')
+    this.#native = new native.Resampler(in_rate_hz, out_rate_hz, layoutOption({ layout, channels }), quality)
   }
 
   /** Converts samples; gives what is ready, at first little. */

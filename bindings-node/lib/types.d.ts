@@ -67,6 +67,22 @@ export type ChapterInput = {
   title: string
 }
 
+/** What one check found. */
+export type CheckAnswer = {
+  /** `component`, `datastore`, `system`, or a word of the host. */
+  componentType: string
+  /** The figure behind the status. */
+  observedValue?: number | null
+  /** Unit of the figure. */
+  observedUnit?: string | null
+  /** Whether it works. */
+  status: HealthStatus
+  /** When it was asked, RFC 3339, UTC. */
+  time: string
+  /** Why it does not pass. */
+  output?: string | null
+}
+
 /** Outcome of one check. */
 export type CheckResult = {
   /** What is looked at. */
@@ -423,7 +439,7 @@ export type FilterSpec = {
   /** Gain far above the pivot; far below it is the negative. -12.0 to 12.0 dB, default 0.0. (default 0) */
   gain_db?: number | CurveInput
 } | {
-  type: "notch"
+  type: "notch" | "bandreject"
   /** Centre, where nothing passes. 10.0 to 90000.0 Hz, default 50.0. (default 50) */
   frequency_hz?: number | CurveInput
   /** Quality: centre divided by the width between -3 dB. 0.1 to 200.0 , default 30.0. (default 30) */
@@ -1363,6 +1379,46 @@ export type FilterSpec = {
   reduction_db?: number | CurveInput
   /** Raises or lowers the estimate of the reverberation before it is used. -12.0 to 12.0 dB, default 0.0. (default 0) */
   sensitivity_db?: number | CurveInput
+} | {
+  type: "concat"
+  /**
+   * Recordings before the sound, in order: paths, or `data:` URLs with the bytes of an audio file in base64. Their rate and
+   * channels are converted. At most 64.
+   */
+  before?: Recordings
+  /** Recordings after the sound, likewise. */
+  after?: Recordings
+  /** Overlap of neighbours; at most what the shorter of the two has. 0.0 to 60.0 s, default 0.0. (0 to 60, default 0) */
+  crossfade_s?: number
+  /** Course of the cross-fades. (default "equal_power") */
+  curve?: CrossfadeCurve
+} | {
+  type: "mix"
+  /**
+   * Recordings, at most 64: objects with the `path`, and where wanted `gain_db`, `start_s`, `from_s`, `fade_in_s`, `fade_out_s`
+   * and `loop`. The sum is not limited.
+   */
+  inputs?: MixInputInput[]
+  /** How long the result is. (default "sound") */
+  length?: MixLength
+  /** Course of the fades. (default "equal_power") */
+  curve?: CrossfadeCurve
+} | {
+  type: "align"
+  /**
+   * Recording of the same event: a path, or a `data:` URL with the bytes of an audio file in base64. None: nothing moves.
+   * (default "")
+   */
+  reference?: Recording
+  /** Largest offset that is looked for, in either direction. 0.01 to 30.0 s, default 5.0. (0.01 to 30, default 5) */
+  search_s?: number
+  /** How much from the start of both is compared, the search included. 0.1 to 120.0 s, default 30.0. (0.1 to 120, default 30) */
+  window_s?: number
+  /**
+   * How far the peak of the correlation must stand out, in standard deviations of the rest; with less nothing moves. 3.0 to 100.0
+   * , default 8.0. (3 to 100, default 8)
+   */
+  threshold?: number
 }
 
 /**
@@ -1422,7 +1478,7 @@ export type FilterSpecRecord = {
   /** Gain far above the pivot; far below it is the negative. -12.0 to 12.0 dB, default 0.0. (default 0) */
   gain_db: number | Curve
 } | {
-  type: "notch"
+  type: "notch" | "bandreject"
   /** Centre, where nothing passes. 10.0 to 90000.0 Hz, default 50.0. (default 50) */
   frequency_hz: number | Curve
   /** Quality: centre divided by the width between -3 dB. 0.1 to 200.0 , default 30.0. (default 30) */
@@ -2362,6 +2418,46 @@ export type FilterSpecRecord = {
   reduction_db: number | Curve
   /** Raises or lowers the estimate of the reverberation before it is used. -12.0 to 12.0 dB, default 0.0. (default 0) */
   sensitivity_db: number | Curve
+} | {
+  type: "concat"
+  /**
+   * Recordings before the sound, in order: paths, or `data:` URLs with the bytes of an audio file in base64. Their rate and
+   * channels are converted. At most 64.
+   */
+  before: Recordings
+  /** Recordings after the sound, likewise. */
+  after: Recordings
+  /** Overlap of neighbours; at most what the shorter of the two has. 0.0 to 60.0 s, default 0.0. (0 to 60, default 0) */
+  crossfade_s: number
+  /** Course of the cross-fades. (default "equal_power") */
+  curve: CrossfadeCurve
+} | {
+  type: "mix"
+  /**
+   * Recordings, at most 64: objects with the `path`, and where wanted `gain_db`, `start_s`, `from_s`, `fade_in_s`, `fade_out_s`
+   * and `loop`. The sum is not limited.
+   */
+  inputs: MixInput[]
+  /** How long the result is. (default "sound") */
+  length: MixLength
+  /** Course of the fades. (default "equal_power") */
+  curve: CrossfadeCurve
+} | {
+  type: "align"
+  /**
+   * Recording of the same event: a path, or a `data:` URL with the bytes of an audio file in base64. None: nothing moves.
+   * (default "")
+   */
+  reference: Recording
+  /** Largest offset that is looked for, in either direction. 0.01 to 30.0 s, default 5.0. (0.01 to 30, default 5) */
+  search_s: number
+  /** How much from the start of both is compared, the search included. 0.1 to 120.0 s, default 30.0. (0.1 to 120, default 30) */
+  window_s: number
+  /**
+   * How far the peak of the correlation must stand out, in standard deviations of the rest; with less nothing moves. 3.0 to 100.0
+   * , default 8.0. (3 to 100, default 8)
+   */
+  threshold: number
 }
 
 /** Something that a filter found in a file, or did to it, for the report. */
@@ -2504,6 +2600,20 @@ export type FormatSettingsRecord = {
 /** Number of bands. */
 export type GraphicBands = "octave" | "third_octave"
 
+/** What a probe answers. */
+export type HealthAnswer = {
+  /** The worst of all checks. */
+  status: HealthStatus
+  /** Version of this shape. */
+  version: string
+  /** Version of the library. */
+  releaseId: string
+  /** What this is about. */
+  description: string
+  /** What each check found, by `component:measure`. */
+  checks: Record<string, CheckAnswer[]>
+}
+
 /** Whether a service works. */
 export type HealthStatus = "pass" | "warn" | "fail"
 
@@ -2547,40 +2657,65 @@ export type LimitSettings = {
   max_wall_seconds?: number
 }
 
-/** Upper bounds while reading one input. */
+/** Upper bounds while reading one input. What is not said is that of the engine's configuration, or else the default. */
 export type Limits = {
-  /** Largest input, in bytes. Default 64 GiB. (default 68719476736) */
-  max_bytes: number
-  /** Longest audio, in seconds. Default 100 h. (default 360000) */
-  max_seconds: number
-  /** Most channels. Default 64. (default 64) */
-  max_channels: number
-  /** Highest sample rate, in Hz. Default 768 kHz. (default 768000) */
-  max_rate_hz: number
-  /**
-   * Largest single allocation that a header may cause (tables, pictures, packets), in bytes. Default 128 MiB. (default 134217728)
-   */
-  max_alloc_bytes: number
-  /** Longest wall time for reading one input, in seconds; 0 is unlimited. Default 0. (default 0) */
-  max_wall_seconds: number
+  /** Largest input, in bytes. Default 64 GiB. */
+  max_bytes: number | null
+  /** Longest audio, in seconds. Default 100 h. */
+  max_seconds: number | null
+  /** Most channels. Default 64. */
+  max_channels: number | null
+  /** Highest sample rate, in Hz. Default 768 kHz. */
+  max_rate_hz: number | null
+  /** Largest single allocation that a header may cause (tables, pictures, packets), in bytes. Default 128 MiB. */
+  max_alloc_bytes: number | null
+  /** Longest wall time for reading one input, in seconds; 0 is unlimited. Default 0. */
+  max_wall_seconds: number | null
 }
 
-/** Upper bounds while reading one input. */
+/** Upper bounds while reading one input. What is not said is that of the engine's configuration, or else the default. */
 export type LimitsInput = {
-  /** Largest input, in bytes. Default 64 GiB. (default 68719476736) */
-  max_bytes?: number
-  /** Longest audio, in seconds. Default 100 h. (default 360000) */
-  max_seconds?: number
-  /** Most channels. Default 64. (default 64) */
-  max_channels?: number
-  /** Highest sample rate, in Hz. Default 768 kHz. (default 768000) */
-  max_rate_hz?: number
-  /**
-   * Largest single allocation that a header may cause (tables, pictures, packets), in bytes. Default 128 MiB. (default 134217728)
-   */
-  max_alloc_bytes?: number
-  /** Longest wall time for reading one input, in seconds; 0 is unlimited. Default 0. (default 0) */
-  max_wall_seconds?: number
+  /** Largest input, in bytes. Default 64 GiB. */
+  max_bytes?: number | null
+  /** Longest audio, in seconds. Default 100 h. */
+  max_seconds?: number | null
+  /** Most channels. Default 64. */
+  max_channels?: number | null
+  /** Highest sample rate, in Hz. Default 768 kHz. */
+  max_rate_hz?: number | null
+  /** Largest single allocation that a header may cause (tables, pictures, packets), in bytes. Default 128 MiB. */
+  max_alloc_bytes?: number | null
+  /** Longest wall time for reading one input, in seconds; 0 is unlimited. Default 0. */
+  max_wall_seconds?: number | null
+}
+
+/** How much is told. */
+export type LogLevel = "off" | "error" | "warn" | "info" | "debug" | "trace"
+
+/** One line of the log. */
+export type LogRecord = {
+  /** Milliseconds since 1970-01-01 UTC. */
+  time_ms: number
+  /** How important it is. */
+  level: LogLevel
+  /** The part of the program that speaks, such as `pure_sound::processing::run`. */
+  target: string
+  /** What it says. */
+  message: string
+  /** Values that belong to it. Secrets are `***`. */
+  fields: Record<string, unknown>
+  /** The spans that it happened in, outermost first. */
+  spans: LogSpan[]
+}
+
+/** A span that a record belongs to. */
+export type LogSpan = {
+  /** Number of the span in this engine. */
+  id: number
+  /** `run`, `process`, `encode`, ... */
+  name: string
+  /** What is known of it. Secrets are `***`. */
+  fields: Record<string, unknown>
 }
 
 /** Something that the target could not hold. */
@@ -2665,6 +2800,49 @@ export type MetadataRecord = {
 
 /** Which way. */
 export type MidSideDirection = "encode" | "decode"
+
+/** One recording of [`MixParams`]. */
+export type MixInput = {
+  /** Path, or a `data:` URL with the bytes of an audio file in base64. Rate and channels are converted. */
+  path: Recording
+  /** -120 to 60 dB, default 0. (-120 to 60, default 0) */
+  gain_db: number
+  /** Where in the sound it begins: 0 to 86400 s, default 0. (0 to 86400, default 0) */
+  start_s: number
+  /** Where in the recording it begins: 0 to 86400 s, default 0. (0 to 86400, default 0) */
+  from_s: number
+  /** Length of the fade at its start: 0 to 600 s, default 0. (0 to 600, default 0) */
+  fade_in_s: number
+  /**
+   * Length of the fade at its end, or at the end of the sound when that is earlier: 0 to 600 s, default 0. (0 to 600, default 0)
+   */
+  fade_out_s: number
+  /** Begins again at `from_s` whenever it ends, until the sound ends. Default false. (default false) */
+  loop: boolean
+}
+
+/** One recording of [`MixParams`]. */
+export type MixInputInput = {
+  /** Path, or a `data:` URL with the bytes of an audio file in base64. Rate and channels are converted. */
+  path: Recording
+  /** -120 to 60 dB, default 0. (-120 to 60, default 0) */
+  gain_db?: number
+  /** Where in the sound it begins: 0 to 86400 s, default 0. (0 to 86400, default 0) */
+  start_s?: number
+  /** Where in the recording it begins: 0 to 86400 s, default 0. (0 to 86400, default 0) */
+  from_s?: number
+  /** Length of the fade at its start: 0 to 600 s, default 0. (0 to 600, default 0) */
+  fade_in_s?: number
+  /**
+   * Length of the fade at its end, or at the end of the sound when that is earlier: 0 to 600 s, default 0. (0 to 600, default 0)
+   */
+  fade_out_s?: number
+  /** Begins again at `from_s` whenever it ends, until the sound ends. Default false. (default false) */
+  loop?: boolean
+}
+
+/** How long a mix is. */
+export type MixLength = "sound" | "longest"
 
 /** How many decisions about the phase there are. */
 export type MonoBands = "full" | "four"
@@ -2988,6 +3166,12 @@ export type RecipeRecord = {
   overwrite: Overwrite
 }
 
+/** A recording by its place, a path or a `data:` URL; text in JSON. Two are equal when their places are. */
+export type Recording = string
+
+/** Recordings in order. */
+export type Recordings = Recording[]
+
 /** Where the gain comes from. */
 export type ReplaygainSource = "given" | "measure"
 
@@ -3060,6 +3244,53 @@ export type Request = {
 /** How steep and clean the conversion is. */
 export type ResampleQuality = "good" | "fast" | "best"
 
+/** A thing that there is only so much of. */
+export type Resource = "memory" | "threads" | "files" | "temp_disk"
+
+/** What all jobs of an engine together may take. What does not fit waits. */
+export type ResourceSettings = {
+  /**
+   * Memory; 0 is no limit. Jobs keep less audio in memory when there is less than they could use. (MiB, 0 to 16777216, default 0)
+   */
+  memory_mib?: number
+  /** Threads that work at once; 0 is no limit. A job takes one to about ten. (threads, 0 to 65536, default 0) */
+  worker_threads?: number
+  /** Files that are open at once; 0 is no limit. (files, 0 to 1048576, default 0) */
+  open_files?: number
+  /** Audio in temporary files; 0 is no limit. (MiB, 0 to 1073741824, default 0) */
+  temp_disk_mib?: number
+  /** Part of each budget that the jobs of one tenant may take. (percent, 1 to 100, default 100) */
+  tenant_share_percent?: number
+  /** Longest time that a job waits for its share; 0 is as long as it takes. (seconds, 0 to 31536000, default 0) */
+  max_wait_s?: number
+}
+
+/** State of one budget. */
+export type ResourceUsage = {
+  /** Which. */
+  resource: Resource
+  /** All there is; none without a limit. */
+  budget: number | null
+  /** What is held now. */
+  used: number
+  /** The most that was ever held. */
+  peak: number
+  /** How many wait for some of it. */
+  waiting: number
+}
+
+/** Another try after a failure that may pass, such as a network folder that is away for a moment. */
+export type RetrySettings = {
+  /** How often an operation is tried, with the first time. (attempts, 1 to 20, default 3) */
+  attempts?: number
+  /**
+   * Pause before the second try; each further one is twice as long. Half of every pause is random. (ms, 1 to 600000, default 200)
+   */
+  base_ms?: number
+  /** Longest pause. (ms, 1 to 3600000, default 10000) */
+  max_ms?: number
+}
+
 /** How a codec represents its samples. */
 export type SampleFormat = {
   /** (0 to 255) */
@@ -3082,6 +3313,10 @@ export type Settings = {
   limits?: LimitSettings
   /** Sizes of the event bus. */
   events?: EventSettings
+  /** What all jobs of an engine together may take. What does not fit waits. */
+  resources?: ResourceSettings
+  /** Another try after a failure that may pass, such as a network folder that is away for a moment. */
+  retry?: RetrySettings
 }
 
 /** Gains of the sliders. */
@@ -3171,6 +3406,30 @@ export type TrimInput = {
   start_s?: number
   /** End in seconds, from the beginning. Default: the end. */
   end_s?: number | null
+}
+
+/** State of a pool at one moment. */
+export type Usage = {
+  /** One for each of [`Resource::ALL`], in that order. */
+  resources: ResourceUsage[]
+  /** Permits that are held. */
+  holders: number
+  /** Requests that wait. */
+  waiting: number
+  /** How long the oldest of them has waited, in milliseconds. */
+  oldest_wait_ms: number
+  /** Permits ever granted. */
+  granted: number
+  /** Of these, how many had to wait. */
+  waited: number
+  /** Time that they waited, all together, in milliseconds. */
+  waited_ms: number
+  /** Requests that were larger than their budget. */
+  refused: number
+  /** Requests that had waited long enough. */
+  timed_out: number
+  /** Requests that were cancelled while they waited. */
+  cancelled: number
 }
 
 /** Whether outputs are decoded and measured again. */

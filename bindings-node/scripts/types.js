@@ -30,9 +30,15 @@ const ROOTS = {
   encoded: 'Encoded',
   progress: 'Progress',
   settings: 'Settings',
+  health: 'HealthAnswer',
+  usage: 'Usage',
+  log_record: 'LogRecord',
 }
-/** What programs write may leave out what has a default; what they read has it. */
-const WRITTEN = new Set(['request', 'recipe', 'filter', 'format', 'read_options', 'settings', 'resample_quality', 'metadata'])
+/**
+ * What programs write may leave out what has a default; what they read has it. An answer about health is read, but it leaves out what it
+ * does not know.
+ */
+const WRITTEN = new Set(['health', 'request', 'recipe', 'filter', 'format', 'read_options', 'settings', 'resample_quality', 'metadata'])
 const WIDTH = 130
 
 /** A doc comment of one or more lines. */

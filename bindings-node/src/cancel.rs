@@ -50,13 +50,20 @@ pub type ProgressCallback = ThreadsafeFunction<String, (), String, Status, false
 /// The two, as a call has them.
 pub struct Reins {
     token: CancelToken,
+    tenant: Option<Arc<str>>,
     progress: Option<Arc<ProgressCallback>>,
 }
 
 impl Reins {
     /// Of a call with `cancel`, that tells `progress`.
     pub fn new(cancel: &Cancel, progress: Option<ProgressCallback>) -> Self {
-        Self { token: cancel.token(), progress: progress.map(Arc::new) }
+        Self { token: cancel.token(), tenant: None, progress: progress.map(Arc::new) }
+    }
+
+    /// The same on behalf of `tenant`.
+    pub fn tenant(mut self, tenant: Option<String>) -> Self {
+        self.tenant = tenant.map(Arc::from);
+        self
     }
 
     /// Runs `work` with the core's form of them. What fails after a cancel was cancelled, whatever the failure looks like: the
@@ -65,7 +72,7 @@ impl Reins {
     /// # Errors
     /// Those of `work`.
     pub fn drive<T>(self, work: impl FnOnce(&Control) -> pure_sound::Result<T>) -> pure_sound::Result<T> {
-        let mut control = Control { cancel: self.token, ..Control::default() };
+        let mut control = Control { cancel: self.token, tenant: self.tenant, ..Control::default() };
         if let Some(callback) = &self.progress {
             let callback = Arc::clone(callback);
             control.progress = Some(Arc::new(move |progress: &Progress| {

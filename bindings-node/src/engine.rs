@@ -17,6 +17,7 @@ use crate::decoder::Decoder;
 use crate::encoder::{Encoder, Target};
 use crate::error::sync;
 use crate::events::{self, Subscription};
+use crate::observe;
 use crate::promise::{json, options, promise};
 use crate::samples::{Audio, Planes, spec_of};
 use crate::source::Source;
@@ -174,10 +175,11 @@ impl Engine {
         source: &Source,
         read: String,
         cancel: &Cancel,
+        tenant: Option<String>,
         progress: Option<ProgressCallback>,
     ) -> napi::Result<Object<'env>> {
         let job = Job::new(self, env, source, Lane::File)?;
-        job.read(env, read, Reins::new(cancel, progress), |engine, source, read, control| {
+        job.read(env, read, Reins::new(cancel, progress).tenant(tenant), |engine, source, read, control| {
             json(&engine.measure(source, read, control)?)
         })
     }
@@ -190,9 +192,10 @@ impl Engine {
         source: &Source,
         read: String,
         cancel: &Cancel,
+        tenant: Option<String>,
     ) -> napi::Result<Object<'env>> {
         let job = Job::new(self, env, source, Lane::File)?;
-        job.read(env, read, Reins::new(cancel, None), |engine, source, read, control| {
+        job.read(env, read, Reins::new(cancel, None).tenant(tenant), |engine, source, read, control| {
             engine.decode(source, read, control).map(Audio)
         })
     }
@@ -220,10 +223,11 @@ impl Engine {
         source: &Source,
         request: String,
         cancel: &Cancel,
+        tenant: Option<String>,
         progress: Option<ProgressCallback>,
     ) -> napi::Result<Object<'env>> {
         let job = Job::new(self, env, source, Lane::File)?;
-        job.follow(env, request, Reins::new(cancel, progress), |engine, source, recipe, control| {
+        job.follow(env, request, Reins::new(cancel, progress).tenant(tenant), |engine, source, recipe, control| {
             json(&engine.process_source(source, recipe, control)?)
         })
     }
@@ -236,10 +240,11 @@ impl Engine {
         source: &Source,
         request: String,
         cancel: &Cancel,
+        tenant: Option<String>,
         progress: Option<ProgressCallback>,
     ) -> napi::Result<Object<'env>> {
         let job = Job::new(self, env, source, Lane::File)?;
-        job.follow(env, request, Reins::new(cancel, progress), |engine, source, recipe, control| {
+        job.follow(env, request, Reins::new(cancel, progress).tenant(tenant), |engine, source, recipe, control| {
             let (report, outputs) = engine.process_to_memory(source, recipe, control)?;
             Ok(Processed { report: json(&report)?, outputs: outputs.into_iter().map(Buffer::from).collect() })
         })
@@ -319,6 +324,31 @@ impl Engine {
             };
             Encoder::create(&engine, target, format.as_ref(), spec, &metadata)
         })
+    }
+
+    /// All figures as OpenMetrics text.
+    #[napi]
+    pub fn metrics(&self, env: &Env) -> napi::Result<String> {
+        sync(env, || Ok(self.engine.metrics().to_openmetrics()))
+    }
+
+    /// A promise of what a probe answers, as JSON: a check may take a second. Without a probe: everything.
+    #[napi]
+    pub fn health<'env>(&self, env: &'env Env, probe: Option<String>) -> napi::Result<Object<'env>> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, Lane::Block, move || json(&observe::health(engine.health(), probe.as_deref())?))
+    }
+
+    /// What jobs hold of the budgets, as JSON.
+    #[napi]
+    pub fn usage(&self, env: &Env) -> napi::Result<String> {
+        sync(env, || json(&self.engine.resources().usage()))
+    }
+
+    /// Hands log records of `level` and above to `callback` as JSON; without one sets how much is told, or ends it with `off`.
+    #[napi]
+    pub fn log(&self, env: &Env, level: String, callback: Option<observe::Listener>) -> napi::Result<()> {
+        sync(env, || observe::log(self.engine.log(), &level, callback))
     }
 
     /// Subscribes to a pattern of topics. `handler` gets each delivery as JSON.

@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod events;
 mod meter;
+mod observe;
 mod promise;
 mod resampler;
 mod samples;

@@ -7,7 +7,6 @@ use pure_sound::audio::{Buffer as CoreBuffer, Spec};
 use pure_sound::dsp::resampler::{Quality, Resampler as CoreResampler};
 
 use crate::error::{sync, to_js};
-use crate::promise::options;
 use crate::samples::{Audio, BLOCK_FRAMES, Planes, spec_of};
 
 /// A converter of streams. Used by the JavaScript thread alone.
@@ -41,14 +40,28 @@ impl Resampler {
     }
 }
 
+fn quality_of(name: &str) -> pure_sound::Result<Quality> {
+    serde_json::from_value(name.into()).map_err(|_| CoreError::InvalidValue {
+        name: "quality".into(),
+        value: name.into(),
+        allowed: "fast, good, best".into(),
+    })
+}
+
 #[napi]
 impl Resampler {
-    /// A converter from one rate to another; quality as JSON.
+    /// A converter from one rate to another. Quality: `fast`, `good` (the default) or `best`.
     #[napi(constructor)]
-    pub fn new(env: &Env, in_rate_hz: f64, out_rate_hz: f64, layout: String, quality: String) -> napi::Result<Self> {
+    pub fn new(
+        env: &Env,
+        in_rate_hz: f64,
+        out_rate_hz: f64,
+        layout: String,
+        quality: Option<String>,
+    ) -> napi::Result<Self> {
         sync(env, || {
             let (input, output) = (spec_of(in_rate_hz, &layout)?, spec_of(out_rate_hz, &layout)?);
-            let quality = options::<Option<Quality>>("quality", &quality)?.unwrap_or_default();
+            let quality = quality.as_deref().map_or(Ok(Quality::default()), quality_of)?;
             let resampler = CoreResampler::new(input.rate_hz, output.rate_hz, input.channels(), quality)?;
             Ok(Self {
                 resampler: Some(resampler),

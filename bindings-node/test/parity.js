@@ -5,6 +5,7 @@
 const { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const { Stream } = require('node:stream')
 const ps = require('..')
 const { join, root, sha256, signal } = require('./helpers.js')
 
@@ -230,6 +231,30 @@ const operations = {
     }
   },
 
+  async metrics(args) {
+    const engine = engineOf(args)
+    if (args.request !== undefined) await process_(engine, args)
+    const text = engine.metrics()
+    const [families, samples] = [{}, {}]
+    for (const line of text.split('\n')) {
+      const kind = /^# TYPE (\S+) (\S+)$/.exec(line)
+      if (kind !== null) families[kind[1]] = kind[2]
+      else if (line !== '' && !line.startsWith('#') && !line.includes(' # ')) {
+        const at = line.lastIndexOf(' ')
+        samples[line.slice(0, at)] = line.slice(at + 1)
+      }
+    }
+    return { families, samples, ended: text.endsWith('# EOF\n') }
+  },
+
+  health: (args) => engineOf(args).health(args.probe),
+
+  async usage(args) {
+    const engine = engineOf(args)
+    if (args.request !== undefined) await process_(engine, args)
+    return engine.usage()
+  },
+
   async cancel(args) {
     // JavaScript cancels by a signal, whose reason comes back; the reason here is the engine's error for it.
     const engine = engineOf(args)
@@ -303,18 +328,19 @@ function checkNames() {
   // Fields of instances.
   const audio = new ps.Audio([new Float32Array(1)], { rate_hz: 8000 })
   for (const field of Object.keys(audio)) members.set(`Audio.${field}`, true)
+  const own = new Set(table('api.json').node_only)
   const problems = []
-  for (const name of said) {
+  for (const name of [...said, ...own]) {
     if (!members.has(name) && !classes.includes(name) && !functions.includes(name)) problems.push(`api.json: ${name} is not there`)
   }
   // Beyond the table: what only JavaScript has. Functions of the module are methods of its default engine.
   const engine = Object.getOwnPropertyNames(ps.Engine.prototype)
-  const own = new Set(table('api.json').node_only ?? [])
   const known = (name) => said.has(name) || own.has(name) || engine.includes(name)
   problems.push(...[...classes, ...functions].filter((name) => !known(name)).map((name) => `${name} is not in api.json`))
   for (const name of members.keys()) {
     const [owner, member] = name.split('.')
-    if (member === 'constructor' || member.startsWith('_') || own.has(owner)) continue
+    // The streams' other methods are those of Node.
+    if (member === 'constructor' || member.startsWith('_') || ps[owner].prototype instanceof Stream) continue
     if (!said.has(name) && !own.has(name)) problems.push(`${name} is not in api.json`)
   }
   return problems

@@ -88,3 +88,64 @@ test('a reader that stops early ends the decoder', async () => {
   }
   assert(decoding.destroyed)
 })
+
+/** Blocks without end, and how many were taken. */
+function endless(block) {
+  const source = { taken: 0 }
+  source.stream = Readable.from(
+    (function* () {
+      for (;;) {
+        source.taken += 1
+        yield block
+      }
+    })(),
+    { highWaterMark: 1 }
+  )
+  return source
+}
+
+/** Waits until a count stays the same for 100 ms; gives it. */
+async function settled(count) {
+  for (let before = -1; before !== count(); ) {
+    before = count()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  return count()
+}
+
+test('backpressure: a reader that does not read stops each part, and the source before it', async () => {
+  const block = signal({ kind: 'noise', frames: 4800, gain: 0.25 })
+  // Four blocks wait on each side of a stream, one is under way, one in the source.
+  const chained = endless(block)
+  const chain = chained.stream.pipe(ps.chainStream(['gain:gain_db=-6']))
+  assert((await settled(() => chained.taken)) <= 16, `${chained.taken} blocks`)
+  chain.destroy()
+  chained.stream.destroy()
+
+  // Opus comes in parts of tens of seconds, of which the encoder has a few under way. The first is more than may wait.
+  const encoded = endless(block)
+  const engine = new ps.Engine({ engine: { threads: 1 } })
+  const encoder = encoded.stream.pipe(ps.encodeStream({ format: 'opus', engine }))
+  await new Promise((resolve) => encoder.once('readable', resolve))
+  assert((await settled(() => encoded.taken)) <= 1000, `${encoded.taken} blocks of 0.1 s`)
+  encoder.destroy()
+  encoded.stream.destroy()
+
+  const decoder = createReadStream(media('music.mp3')).pipe(ps.decodeStream({ block_frames: 100 }))
+  await new Promise((resolve) => decoder.once('readable', resolve))
+  assert((await settled(() => decoder.readableLength)) <= 8)
+  let frames = 0
+  for await (const { frames: more } of decoder) frames += more
+  assert.equal(frames, (await ps.decode(media('music.mp3'))).frames)
+})
+
+test('bytes that nobody decodes yet wait in their stream', async () => {
+  // The source of a call that has not begun to read: 1 MiB may wait.
+  const native = require('../lib/addon.js')
+  const source = native.Source.feed()
+  assert.equal(source.push(Buffer.alloc(1 << 20)), true)
+  const more = source.push(Buffer.alloc(1))
+  assert(more instanceof Promise)
+  assert.equal(await Promise.race([more, new Promise((resolve) => setTimeout(resolve, 50, 'waits'))]), 'waits')
+  source.end('not wanted')
+})

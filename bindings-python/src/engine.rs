@@ -16,6 +16,7 @@ use crate::encoder::Encoder;
 use crate::errors::{detached, quick, raise};
 use crate::events::{Poller, Subscription};
 use crate::fork::Home;
+use crate::observe::{self, Listener};
 use crate::run::{Caller, CancelToken};
 use crate::samples::{NewSamples, Samples, spec};
 use crate::sources::Input;
@@ -25,6 +26,7 @@ use crate::tables::{from_json, to_json};
 #[pyclass(frozen, module = "pure_sound._native")]
 pub struct Engine {
     inner: Option<Arc<pure_sound::Engine>>,
+    listener: Listener,
     home: Home,
 }
 
@@ -69,7 +71,7 @@ impl Engine {
     fn new(py: Python<'_>, settings: Option<&str>) -> PyResult<Self> {
         let settings: serde_json::Value = from_json(py, "settings", settings)?;
         let engine = detached(py, || pure_sound::Engine::builder().settings_json(&settings)?.build())?;
-        Ok(Self { inner: Some(Arc::new(engine)), home: Home::here() })
+        Ok(Self { inner: Some(Arc::new(engine)), listener: Listener::default(), home: Home::here() })
     }
 
     /// The recipe that a request asks for.
@@ -115,7 +117,7 @@ impl Engine {
     }
 
     /// Measures a whole input.
-    #[pyo3(signature = (source, options=None, progress=None, cancel=None))]
+    #[pyo3(signature = (source, options=None, progress=None, cancel=None, tenant=None))]
     fn measure(
         &self,
         py: Python<'_>,
@@ -123,10 +125,11 @@ impl Engine {
         options: Option<&str>,
         progress: Option<Py<PyAny>>,
         cancel: Option<Py<CancelToken>>,
+        tenant: Option<&str>,
     ) -> PyResult<String> {
         let (engine, options) = (self.get(py)?, from_json::<ReadOptions>(py, "options", options)?);
         let Input { source, faults } = source;
-        let caller = Caller { progress, cancel, faults };
+        let caller = Caller { progress, cancel, tenant: tenant.map(Arc::from), faults };
         caller.run(py, move |control| to_json(&engine.measure(source, &options, control)?))
     }
 
@@ -139,7 +142,7 @@ impl Engine {
     }
 
     /// Runs a request whose outputs are paths.
-    #[pyo3(signature = (source, request, progress=None, cancel=None))]
+    #[pyo3(signature = (source, request, progress=None, cancel=None, tenant=None))]
     fn process(
         &self,
         py: Python<'_>,
@@ -147,10 +150,11 @@ impl Engine {
         request: &str,
         progress: Option<Py<PyAny>>,
         cancel: Option<Py<CancelToken>>,
+        tenant: Option<&str>,
     ) -> PyResult<String> {
         let engine = self.get(py)?;
         let Input { source, faults } = source;
-        let caller = Caller { progress, cancel, faults };
+        let caller = Caller { progress, cancel, tenant: tenant.map(Arc::from), faults };
         caller.run(py, move |control| {
             let mut recipe = recipe(&engine, request)?;
             if let pure_sound::formats::Source::Path(path) = &source {
@@ -161,7 +165,7 @@ impl Engine {
     }
 
     /// Runs a request whose outputs have formats and no paths, and gives their bytes.
-    #[pyo3(signature = (source, request, progress=None, cancel=None))]
+    #[pyo3(signature = (source, request, progress=None, cancel=None, tenant=None))]
     fn process_to_memory<'py>(
         &self,
         py: Python<'py>,
@@ -169,10 +173,11 @@ impl Engine {
         request: &str,
         progress: Option<Py<PyAny>>,
         cancel: Option<Py<CancelToken>>,
+        tenant: Option<&str>,
     ) -> PyResult<(String, Vec<Bound<'py, PyBytes>>)> {
         let engine = self.get(py)?;
         let Input { source, faults } = source;
-        let caller = Caller { progress, cancel, faults };
+        let caller = Caller { progress, cancel, tenant: tenant.map(Arc::from), faults };
         let (report, outputs) = caller.run(py, move |control| {
             let (report, outputs) = engine.process_to_memory(source, &recipe(&engine, request)?, control)?;
             Ok((to_json(&report)?, outputs))
@@ -300,6 +305,32 @@ impl Engine {
         let (engine, payload) = (self.get(py)?, from_json::<serde_json::Value>(py, "payload", Some(payload))?);
         // A lossless subscriber may make it wait, for a callback that wants the lock.
         detached(py, || engine.events().publish_json(topic, 1, Priority::Normal, key, payload))
+    }
+
+    /// The figures of this engine as OpenMetrics text.
+    fn metrics(&self, py: Python<'_>) -> PyResult<String> {
+        let engine = self.get(py)?;
+        detached(py, || Ok(engine.metrics().to_openmetrics()))
+    }
+
+    /// What a probe (live, ready, startup; without: everything) answers.
+    #[pyo3(signature = (probe=None))]
+    fn health(&self, py: Python<'_>, probe: Option<&str>) -> PyResult<String> {
+        let engine = self.get(py)?;
+        detached(py, || to_json(&observe::health(engine.health(), probe)?))
+    }
+
+    /// What is held of the budgets that jobs share.
+    fn usage(&self, py: Python<'_>) -> PyResult<String> {
+        let engine = self.get(py)?;
+        detached(py, || to_json(&engine.resources().usage()))
+    }
+
+    /// Calls `callback` with each log record of `level` and above, as JSON text, from any thread of the engine; without it: sets the
+    /// level.
+    #[pyo3(signature = (level, callback=None))]
+    fn log(&self, py: Python<'_>, level: &str, callback: Option<Py<PyAny>>) -> PyResult<()> {
+        self.listener.log(py, self.get(py)?.log(), level, callback)
     }
 
     /// Queues deliveries until they are asked for.

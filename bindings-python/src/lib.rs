@@ -15,6 +15,7 @@ mod errors;
 mod events;
 mod fork;
 mod meter;
+mod observe;
 mod resampler;
 mod run;
 mod samples;
@@ -38,6 +39,8 @@ mod _native {
     use crate::events::{Poller, Subscription};
     #[pymodule_export]
     use crate::meter::Meter;
+    #[pymodule_export]
+    use crate::observe::shut_logs;
     #[pymodule_export]
     use crate::resampler::Resampler;
     #[pymodule_export]

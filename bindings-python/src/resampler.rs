@@ -22,7 +22,7 @@ struct State {
 }
 
 /// Converts the rate of a stream of samples.
-#[pyclass(frozen, module = "pure_sound._native")]
+#[pyclass(frozen, subclass, module = "pure_sound._native")]
 pub struct Resampler {
     state: Mutex<State>,
     output: Spec,

@@ -48,6 +48,8 @@ pub struct Caller {
     /// Called with (stage, fraction, speed, eta_s) in the caller's thread; false cancels.
     pub progress: Option<Py<PyAny>>,
     pub cancel: Option<Py<CancelToken>>,
+    /// On whose behalf the call is made.
+    pub tenant: Option<Arc<str>>,
     /// Where file objects leave what they raised.
     pub faults: Faults,
 }
@@ -84,7 +86,7 @@ impl Caller {
     /// When there is a callback, or this is the main thread, where Python handles signals, the work has a thread of its own, and
     /// this one calls back and looks for signals. What they raise cancels the work, and is raised here once it has stopped.
     pub fn run<T: Send>(self, py: Python<'_>, work: impl FnOnce(&Control) -> Result<T> + Send) -> PyResult<T> {
-        let mut control = Control::default();
+        let mut control = Control { tenant: self.tenant.clone(), ..Control::default() };
         if let Some(token) = &self.cancel {
             control.cancel = token.get().0.clone();
         }
@@ -110,6 +112,10 @@ impl Caller {
     ) -> PyResult<Result<T>> {
         let line = Arc::new(Line::default());
         let given = std::mem::take(&mut control.cancel);
+        if given.is_cancelled() {
+            // Now: the work may be over before the first look at it.
+            control.cancel.cancel();
+        }
         if self.progress.is_some() {
             let line = Arc::clone(&line);
             control.progress = Some(Arc::new(move |progress: &Progress| {

@@ -1,10 +1,12 @@
 //! Samples between numpy and core: arrays of float32, read and written where they lie.
 
-use numpy::{Element, PyArray1, PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
+use numpy::{
+    BorrowError, Element, PyArray1, PyArray2, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn,
+};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pure_sound::Error;
 use pure_sound::audio::{Buffer, ChannelLayout, Spec};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::{type_hint_identifier, type_hint_subscript};
@@ -41,7 +43,12 @@ impl<'py> FromPyObject<'_, 'py> for SamplesMut<'py> {
     const INPUT_TYPE: PyStaticExpr = F32_ARRAY;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        Ok(Self(float_array(object)?.try_readwrite().map_err(PyErr::from)?))
+        let array = float_array(object)?.try_readwrite().map_err(|error| match error {
+            // As numpy itself says it.
+            BorrowError::NotWriteable => PyValueError::new_err("samples are read-only: give a copy, samples.copy()"),
+            other => other.into(),
+        })?;
+        Ok(Self(array))
     }
 }
 

@@ -246,7 +246,7 @@ def blocks_of(audio: Audio, size: int, borders: list[int]) -> Iterator[tuple[int
 
 def op_chain(args: Args) -> Any:
     audio = signal(args["signal"])
-    size = args.get("block_frames", 480)
+    size: int = args.get("block_frames", 480)
     chain = pure_sound.Chain(
         args["filters"],
         audio.rate_hz,
@@ -369,11 +369,39 @@ def op_stream_encode(args: Args) -> Any:
     return {"encoded": encoded, "bytes": len(data), "sha256": hash_bytes(data)}
 
 
+def run_first(host: Engine, args: Args) -> None:
+    """Runs the request of the case, when there is one, so that there is something to tell."""
+    if "request" in args:
+        host.process_to_memory(source(args["input"]), **args["request"])
+
+
+def op_metrics(args: Args) -> Any:
+    host = engine(args)
+    run_first(host, args)
+    text = host.metrics()
+    lines = text.splitlines()
+    plain = [line for line in lines if not line.startswith("#") and " # " not in line]
+    return {
+        "families": dict(line.removeprefix("# TYPE ").split(" ", 1) for line in lines if line.startswith("# TYPE ")),
+        "samples": dict(line.rsplit(" ", 1) for line in plain),
+        "ended": text.endswith("# EOF\n"),
+    }
+
+
+def op_usage(args: Args) -> Any:
+    host = engine(args)
+    run_first(host, args)
+    return host.usage()
+
+
 OPERATIONS: dict[str, Callable[[Args], Any]] = {
     "version": lambda args: {"version": pure_sound.version()},
     "error_table": lambda args: {
         "errors": [{"code": code, "name": name, "kind": kind} for code, name, kind in pure_sound.error_table()]
     },
+    "metrics": op_metrics,
+    "health": lambda args: engine(args).health(args.get("probe")),
+    "usage": op_usage,
     "presets": lambda args: {"names": [preset["name"] for preset in engine(args).presets()]},
     "preset": lambda args: engine(args).preset(args["preset"]),
     "filters": op_filters,

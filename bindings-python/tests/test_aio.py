@@ -85,15 +85,15 @@ def test_a_timeout_stops_the_work(long_audio: pure_sound.Audio) -> None:
     asyncio.run(main())
 
 
-def test_errors_come_out_of_await() -> None:
+def test_errors_come_out_of_await(tmp_path: Path, long_audio: pure_sound.Audio) -> None:
     async def main() -> None:
         with pytest.raises(pure_sound.NotFoundError):
             await aio.decode("/no/such/file")
         with pytest.raises(ZeroDivisionError):
-            await aio.process(SPEECH, "unused.flac", progress=lambda progress: 1 / 0)
+            await aio.process(long_audio, tmp_path / "a.flac", progress=lambda progress: 1 / 0)
 
     asyncio.run(main())
-    assert not os.path.exists("unused.flac")
+    assert os.listdir(tmp_path) == []
 
 
 def test_blocks_are_an_asynchronous_iterator() -> None:
@@ -122,7 +122,7 @@ def test_events_are_an_asynchronous_iterator(tmp_path: Path) -> None:
             topics.append(event["topic"])
             if event["topic"] == "process.finished":
                 break
-        await events.aclose()  # type: ignore[attr-defined]
+        await events.aclose()
         return topics
 
     topics = asyncio.run(main())

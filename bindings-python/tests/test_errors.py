@@ -61,7 +61,7 @@ def test_a_panic_is_an_exception() -> None:
 
 def test_settings_with_mistakes_tell_all() -> None:
     with pytest.raises(pure_sound.InvalidError) as raised:
-        pure_sound.Engine({"engine": {"thread": 2}, "spool": {"memory_mib": -1}})  # type: ignore[typeddict-unknown-key]
+        pure_sound.Engine({"engine": {"thread": 2}, "spool": {"memory_mib": -1}})
     assert len(raised.value.details["problems"]) == 2
 
 

@@ -17,7 +17,7 @@ Samples = NDArray[numpy.float32]
 
 
 def test_block_size_does_not_matter(noise: Samples) -> None:
-    filters = ["highpass:cutoff_hz=90", {"type": "compressor"}, "gain:gain_db=-2"]
+    filters: list[pure_sound.types.Filter | str] = ["highpass:cutoff_hz=90", {"type": "compressor"}, "gain:gain_db=-2"]
     results = []
     for size in (64, 1000, 48_000):
         work = noise.copy()

@@ -13,12 +13,12 @@ import pure_sound
 
 #: Names that are idioms of Python and have no match in other languages.
 PYTHON_ONLY = {
-    "ProgressLike", "Progress", "Run", "Event", "Source", "Target", "aio", "types", "errors", "default_engine", "events",
+    "Poller", "ProgressLike", "Progress", "Run", "Subscription", "Event", "Source", "Target", "aio", "types", "errors", "default_engine", "events",
     "Audio.between", "Audio.duration_s", "Audio.measure", "Audio.samples",
-    "Chain.apply", "Chain.filters", "Chain.layout", "Chain.non_finite_samples", "Chain.parameter",
+    "Chain.apply", "Chain.channels", "Chain.is_realtime", "Chain.layout", "Chain.non_finite_samples", "Chain.parameter", "Chain.rate_hz",
     "Decoder.blocks", "Decoder.channels", "Decoder.closed", "Decoder.layout", "Decoder.rate_hz", "Decoder.read_into",
     "Encoder.closed", "Encoder.frames", "Encoder.negotiated",
-    "Engine.aio", "Engine.close", "Engine.native", "Engine.open", "Engine.start",
+    "Engine.aio", "Engine.close", "Engine.log_to", "Engine.native", "Engine.open", "Engine.start",
     "decode", "encode", "measure", "plan", "preset", "presets", "probe", "process", "recipe", "tags",
 }  # fmt: skip
 

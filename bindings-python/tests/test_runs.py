@@ -109,6 +109,8 @@ def test_ctrl_c_ends_a_long_call_as_keyboard_interrupt(tmp_path: Path, run_pytho
     result = run_python(
         """
         import os, signal, sys, threading, numpy, pure_sound
+        # A shell has jobs in the background ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         audio = pure_sound.Audio(numpy.tile(numpy.random.default_rng(1).uniform(-.2, .2, (2, 2880000)).astype("f4"), 20), 48000)
         begun = threading.Event()
         def interrupt():

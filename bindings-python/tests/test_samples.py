@@ -58,11 +58,11 @@ def test_mono_may_have_one_dimension() -> None:
 
 def test_other_types_are_refused_and_the_way_out_is_told(noise: Samples) -> None:
     with pytest.raises(TypeError, match=r"float64.*astype\(numpy.float32\)"):
-        gain(0).process(noise.astype(numpy.float64))  # type: ignore[arg-type]
+        gain(0).process(noise.astype(numpy.float64))
     with pytest.raises(TypeError, match="list"):
         gain(0).process([[0.0]])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="float32"):
-        pure_sound.Audio(noise.astype(numpy.int16), 48_000)  # type: ignore[arg-type]
+        pure_sound.Audio(noise.astype(numpy.int16), 48_000)
 
 
 def test_a_transposed_array_is_not_taken_for_channels(noise: Samples) -> None:

@@ -38,10 +38,13 @@ class Generator:
     def add(self, name: str, schema: dict[str, Any]) -> None:
         """Defines `name` and what its schema refers to."""
         for inner, definition in schema.get("$defs", {}).items():
+            # In a schema that is about the definition itself it is called "#".
+            definition = _named(definition, schema.get("title", name))
             known = self.schemas.setdefault(inner, definition)
             if _shape(known) != _shape(definition):
                 raise SystemExit(f"{inner} means two things")
-        self.schemas.setdefault(name, schema)
+        root = {key: value for key, value in schema.items() if key not in ("$schema", "$defs")}
+        self.schemas.setdefault(name, _named(root, name))
         self.define(name)
 
     def define(self, name: str) -> str:
@@ -49,7 +52,9 @@ class Generator:
         python = RENAMED.get(name, name)
         if python not in self.written:
             self.written[python] = ""  # for those that refer to themselves
-            self.written[python] = self.text(python, self.schemas[name], MEMBER_SUFFIX.get(name))
+            text = self.text(python, self.schemas[name], MEMBER_SUFFIX.get(name))
+            del self.written[python]  # after those that it needs
+            self.written[python] = text
         return python
 
     def text(self, name: str, schema: dict[str, Any], suffix: str | None) -> str:
@@ -71,7 +76,10 @@ class Generator:
         name = f"{word}{suffix}" if suffix and tags else f"{union}{word}"
         if name in self.written:
             name = f"{name}{index}"
-        self.written[name] = self.typed_dict(name, schema)
+        self.written[name] = ""
+        text = self.typed_dict(name, schema)
+        del self.written[name]
+        self.written[name] = text
         return name
 
     def typed_dict(self, name: str, schema: dict[str, Any]) -> str:
@@ -136,6 +144,14 @@ class Generator:
                 return f"dict[str, {self.type_of(schema.get('additionalProperties', {}))}]"
             case _:
                 return {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}[kind]
+
+
+def _named(schema: Any, name: str) -> Any:
+    """A schema whose references to its root say the root's name."""
+    if isinstance(schema, dict):
+        named = {key: _named(value, name) for key, value in schema.items()}
+        return {**named, "$ref": f"#/$defs/{name}"} if named.get("$ref") == "#" else named
+    return [_named(item, name) for item in schema] if isinstance(schema, list) else schema
 
 
 def _shape(schema: Any) -> Any:

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::analysis::{Analysis, AnalysisParams};
 use crate::config::{Config, ConfigOptions, LimitSettings, Settings};
 use crate::error::{Error, Result};
 use crate::events::{EventBus, EventOptions, Subscription};
@@ -34,6 +35,16 @@ use admission::Admitted;
 use compose::{Composition, Parts, add_defaults};
 use observed::{Call, Observed, Watched};
 use run_events::RunEvents;
+
+/// What [`Engine::analyse`] is to do.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnalyseOptions {
+    /// How to read the input.
+    pub read: ReadOptions,
+    /// What to find.
+    pub analysis: AnalysisParams,
+}
 
 /// Where settings come from.
 #[derive(Clone)]
@@ -471,6 +482,25 @@ impl Engine {
         })
     }
 
+    /// Decodes an input once and tells what it is like: loudness, features, rhythm, key, pitch, activity. Waits while the budgets have no
+    /// room for it.
+    ///
+    /// # Errors
+    /// Those of [`crate::formats::open`], of [`Analyser::new`](crate::analysis::Analyser::new) and of [`ResourcePool::acquire`];
+    /// [`Error::Cancelled`]; [`Error::Denied`] by the policy; [`Error::LimitExceeded`] when series do not fit the memory.
+    pub fn analyse(&self, source: Source, options: &AnalyseOptions, control: &Control) -> Result<Analysis> {
+        self.observed.operation(Call::Analyse, || {
+            self.check("analyse", &source, &[], Some(control))?;
+            let read = self.read_options(&options.read);
+            self.retrying(None, source, control, |attempt| {
+                let cost = |media: &MediaInfo| Ok(Cost::of_analysing(&media.stream));
+                let mut admitted = self.admit("analyse", attempt, &read, control, &cost)?;
+                let memory = admitted.permit.memory();
+                processing::analyse_features(&mut *admitted.decoder, &options.analysis, control, memory)
+            })
+        })
+    }
+
     /// The recipe that a JSON object asks for: the fields of a [`Recipe`], and
     /// `preset` (its values hold where the request says nothing: objects merge, everything else replaces),
     /// `output` (short for `outputs`: a path, or a list), outputs that are paths, filters as text (`highpass:cutoff_hz=80`).
@@ -521,8 +551,13 @@ impl Engine {
         self.process_on(&self.files, source, recipe, &outputs_of(recipe), control)
     }
 
+    /// The files of the engine.
+    pub(crate) fn file_system(&self) -> &Arc<dyn FileSystem> {
+        &self.files
+    }
+
     /// Runs a recipe with other files; `outputs` is what the policy is told of them.
-    fn process_on(
+    pub(crate) fn process_on(
         &self,
         files: &Arc<dyn FileSystem>,
         source: Source,

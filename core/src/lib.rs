@@ -1,8 +1,8 @@
 //! Pure Sound: an embeddable audio engine.
 //!
 //! A recording in any common format goes in; it comes out clean, level, measured and encoded, with proof of what was
-//! done. Arrows of dependency point down: engine, processing, filters/formats/meter, dsp, audio; `error` is for all.
-//! Beside them, knowing nothing of audio: events, services, config, observe, resources, cancel.
+//! done. Arrows of dependency point down: engine, processing, analysis, filters/formats/meter, dsp, audio; `error` is for all.
+//! Beside them, knowing nothing of audio: events, services, config, observe, resources, cancel, and the stores of jobs.
 
 pub mod analysis;
 pub mod audio;
@@ -15,6 +15,7 @@ pub mod events;
 pub mod filters;
 pub mod formats;
 mod guard;
+pub mod jobs;
 pub mod meter;
 pub mod observe;
 pub mod presets;

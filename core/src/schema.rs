@@ -3,11 +3,13 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
+use crate::analysis::Analysis;
 use crate::analysis::delivery::DeliveryResult;
 use crate::analysis::quality::QualityReport;
 use crate::audio::Spec;
 use crate::config::Settings;
 use crate::dsp::resampler::Quality;
+use crate::engine::AnalyseOptions;
 use crate::error::ErrorCode;
 use crate::events;
 use crate::filters::{FilterInfo, FilterSpec};
@@ -15,8 +17,10 @@ use crate::formats::encode::Negotiated;
 use crate::formats::tags::Metadata;
 use crate::formats::{Encoded, FormatSettings, MediaInfo, ReadOptions, StreamInfo};
 use crate::meter::Loudness;
+use crate::observe::{HealthAnswer, LogRecord};
 use crate::presets::Preset;
 use crate::processing::{Plan, Progress, Recipe, Report};
+use crate::resources::Usage;
 
 /// The schema of `T`, self-contained.
 fn schema<T: JsonSchema>() -> Value {
@@ -49,6 +53,8 @@ pub fn all() -> Map<String, Value> {
         ("loudness", schema::<Loudness>()),
         ("quality", schema::<QualityReport>()),
         ("delivery", schema::<DeliveryResult>()),
+        ("analysis", schema::<Analysis>()),
+        ("analyse_options", schema::<AnalyseOptions>()),
         ("spec", schema::<Spec>()),
         ("resample_quality", schema::<Quality>()),
         ("negotiated", schema::<Negotiated>()),
@@ -57,6 +63,9 @@ pub fn all() -> Map<String, Value> {
         ("settings", schema::<Settings>()),
         ("error", error()),
         ("event", Value::Object(events)),
+        ("health", schema::<HealthAnswer>()),
+        ("usage", schema::<Usage>()),
+        ("log_record", schema::<LogRecord>()),
     ];
     named.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }
@@ -140,6 +149,7 @@ mod tests {
             ("media_info", include_str!("../../configs/schema/probe.json")),
             ("quality", include_str!("../../configs/schema/quality.json")),
             ("delivery", include_str!("../../configs/schema/delivery.json")),
+            ("analysis", include_str!("../../configs/schema/analysis.json")),
         ];
         let all = all();
         for (name, text) in files {

@@ -63,7 +63,10 @@ def kill_a_worker(job: Job) -> None:
     if job.marks is None:
         return
     marks = Path(job.marks)
+    patience = time.monotonic() + 120
     while not (begun := list(marks.iterdir())):
+        if time.monotonic() > patience:
+            raise SystemExit("no worker has begun within 120 s")
         time.sleep(0.005)
     os.kill(int(begun[0].name), signal.SIGKILL)
     print(f"killed worker {begun[0].name}")

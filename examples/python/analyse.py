@@ -28,12 +28,12 @@ print(f"{loudness['integrated_lufs']:.1f} LUFS, true peak {loudness['true_peak_d
 # %% Clean it: a chain works in place, so it gets a copy.
 cleaned = pure_sound.Audio(audio.samples.copy(), audio.rate_hz, audio.layout)
 chain = pure_sound.Chain(
-    ["highpass:cutoff_hz=90", {"type": "compressor", "threshold_db": -24, "ratio": 3}], audio.rate_hz, audio.channels
+    ["highpass:cutoff_hz=90", {"type": "compressor", "threshold_dbfs": -24, "ratio": 3}], audio.rate_hz, audio.channels
 )
 chain.process(cleaned.samples)
 
 # %% Loudness over time, before and after.
-figure, (top, bottom) = pyplot.subplots(2, 1, figsize=(9, 6), sharex=True)
+figure, (top, bottom) = pyplot.subplots(2, 1, figsize=(9, 6), sharex=True, layout="constrained")
 for name, one in (("before", audio), ("after", cleaned)):
     meter = pure_sound.Meter(one.rate_hz, one.channels)
     step = one.rate_hz // 10

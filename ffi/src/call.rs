@@ -131,7 +131,7 @@ impl Call {
         };
         let user = Arc::new(UserData::new(call.user_data, call.destroy));
         let cancel = if call.cancel == 0 { CancelToken::new() } else { handle::get::<Cancel>(call.cancel)?.0.clone() };
-        let mut control = Control { cancel, progress: None };
+        let mut control = Control { cancel, ..Control::default() };
         if let Some(callback) = call.progress {
             let fraction = Mutex::new(0.0);
             let heard = Heard { callback, fraction, stopped: AtomicBool::new(false), user: Arc::clone(&user) };

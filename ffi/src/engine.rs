@@ -424,6 +424,7 @@ pub unsafe extern "C" fn psnd_schema(
         let all = schema::all();
         // SAFETY: the caller's promise.
         match unsafe { text::optional("name", name)? } {
+            // SAFETY: as above.
             None => unsafe { give_json("out_json", out_json, &all) },
             Some(name) => {
                 let names = || all.keys().map(String::as_str);

@@ -32,6 +32,7 @@ impl psnd_error {
 
 /// Runs `work` as the body of a function of the interface: nothing unwinds into C, and an error becomes a status and, when the
 /// caller gave a place for it, an object. Does not allocate when all goes well.
+#[allow(clippy::not_unsafe_ptr_arg_deref)] // only the functions of the interface call it, with their callers' promise
 pub fn entry(out_error: *mut *mut psnd_error, work: impl FnOnce() -> Result<()>) -> psnd_status {
     if !out_error.is_null() {
         // SAFETY: by the contract of every function, `out_error` is NULL or writable.
@@ -132,4 +133,26 @@ pub unsafe extern "C" fn psnd_error_table(out_json: *mut *mut c_char, out_error:
         // SAFETY: the caller's promise.
         unsafe { give_text("out_json", out_json, serde_json::Value::Array(rows.collect()).to_string()) }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_status_with_its_place_and_the_next_call_works() {
+        let mut error = std::ptr::null_mut();
+        let status = entry(&raw mut error, || panic!("inside"));
+        assert_eq!(status, psnd_status::PSND_STATUS_PANIC);
+        // SAFETY: an error that `entry` made; freed once.
+        unsafe {
+            let json = CStr::from_ptr(psnd_error_json(error)).to_str().unwrap();
+            assert!(json.contains("inside") && json.contains("error.rs:"), "{json}");
+            psnd_error_free(error);
+        }
+        assert_eq!(entry(&raw mut error, || Ok(())), psnd_status::PSND_STATUS_OK);
+        assert!(error.is_null());
+        // Nobody wants to know why.
+        assert_eq!(entry(std::ptr::null_mut(), || panic!("inside")), psnd_status::PSND_STATUS_PANIC);
+    }
 }

@@ -183,9 +183,10 @@ pub unsafe extern "C" fn psnd_poller_next(
             0 => poller.0.try_next(),
             _ => poller.0.next(Duration::from_millis(u64::from(timeout_ms))),
         };
-        // SAFETY: the caller's promise.
         match delivery {
+            // SAFETY: the caller's promise.
             None => unsafe { give("out_json", out_json, std::ptr::null_mut()) },
+            // SAFETY: as above.
             Some(delivery) => unsafe { give_json("out_json", out_json, &delivery_json(&delivery)?) },
         }
     })

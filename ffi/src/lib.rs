@@ -30,6 +30,8 @@ pub mod events;
 #[cfg(feature = "engine")]
 pub mod input;
 #[cfg(feature = "engine")]
+pub mod observe;
+#[cfg(feature = "engine")]
 pub mod outputs;
 #[cfg(feature = "engine")]
 mod structs;

@@ -114,6 +114,9 @@ impl Input {
     /// The samples are readable there, as was promised when this was made.
     pub unsafe fn copy_to(&self, block: &mut Buffer, start: usize, count: usize) {
         block.set_frames(count);
+        if count == 0 {
+            return; // the pointers may be NULL
+        }
         match *self {
             Self::Planar(channels) => {
                 for (index, to) in block.channels_mut().enumerate() {
@@ -179,6 +182,9 @@ impl Output {
     /// # Safety
     /// There is room, as was promised when this was made.
     pub unsafe fn copy_from(&self, block: &Buffer, first: usize, start: usize, count: usize) {
+        if count == 0 {
+            return; // the pointers may be NULL
+        }
         match *self {
             Self::Planar(channels) => {
                 for (index, from) in block.channels().enumerate() {
@@ -266,8 +272,8 @@ mod tests {
             let planes: Vec<Vec<f32>> = block.channels().map(<[f32]>::to_vec).collect();
             assert_eq!(planes[channels - 1][0], (2 * channels - 1) as f32);
             let pointers: Vec<*const f32> = planes.iter().map(|p| p.as_ptr()).collect();
-            // SAFETY: as many pointers as channels, of 3 samples each.
             let mut again = Buffer::new(spec(channels), 3);
+            // SAFETY: as many pointers as channels, of 3 samples each.
             unsafe {
                 Input::planar(pointers.as_ptr(), channels, spec(channels), 3).unwrap().copy_to(&mut again, 0, 3);
             }

@@ -5,6 +5,10 @@
 //
 // Figures of time mean something on a quiet machine only.
 
+const { execFileSync } = require('node:child_process')
+const { mkdtempSync, rmSync, statSync } = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
 const { monitorEventLoopDelay, performance } = require('node:perf_hooks')
 const { setTimeout: sleep } = require('node:timers/promises')
 const ps = require('../../bindings-node')
@@ -89,7 +93,41 @@ async function memory() {
   tell('memory over 2,000 jobs and decodes', grown.toFixed(1), 'MiB', '<= 24', grown <= 24)
 }
 
+/** Sizes of what is installed. */
+function sizes() {
+  const { platform } = require('../../bindings-node/lib/native.js')
+  const root = path.join(__dirname, '..', '..', 'bindings-node')
+  const mib = (file) => statSync(file).size / (1 << 20)
+  const addon = mib(path.join(root, `pure-sound.${platform()}.node`))
+  tell('addon, stripped', addon.toFixed(1), 'MiB', '<= 12', addon <= 12)
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'pure-sound-sizes-'))
+  try {
+    const told = execFileSync(process.execPath, [path.join(root, 'scripts', 'pack.js'), folder], { encoding: 'utf8' })
+    const packed = told.trim().split('\n').reduce((sum, file) => sum + mib(file), 0)
+    tell('both packages, as they are downloaded', packed.toFixed(1), 'MiB', 'none', true)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Loading the addon and making an engine, in fresh processes: the least of several, as the first reads from the disk. */
+function load() {
+  const code = `
+    require('node:stream')
+    const start = performance.now()
+    const ps = require(${JSON.stringify(path.join(__dirname, '..', '..', 'bindings-node'))})
+    const loaded = performance.now()
+    new ps.Engine()
+    console.log(loaded - start, performance.now() - loaded)`
+  const rounds = Array.from({ length: 10 }, () => execFileSync(process.execPath, ['-e', code], { encoding: 'utf8' }).split(' ').map(Number))
+  const [loading, engine] = [0, 1].map((i) => Math.min(...rounds.map((round) => round[i])))
+  tell('require', loading.toFixed(1), 'ms', '<= 20', loading <= 20)
+  tell('an engine', engine.toFixed(1), 'ms', '<= 5', engine <= 5)
+}
+
 async function main() {
+  sizes()
+  load()
   calls()
   gain()
   await lag()

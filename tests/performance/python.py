@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Figures of the Python package: overhead at the border, against peers, with other threads.
 
-    python tests/performance/python.py [overhead] [peers] [threads]
+    python tests/performance/python.py [size] [overhead] [peers] [threads]
 
 Run it with an interpreter that has the wheel installed, and for `peers` also soundfile, librosa, pedalboard, pydub, scipy (those that
 are missing are told and skipped). Prints one line for each figure: what, value, goal, PASS or FAIL. Times are the best of several
@@ -40,6 +40,22 @@ def tell(what: str, value: float, unit: str, goal: float, at_most: bool = True) 
 def best(work: Callable[[], object], runs: int = 7) -> float:
     """Shortest wall time of `work` in seconds."""
     return min(timeit.repeat(work, number=1, repeat=runs))
+
+
+def size() -> None:
+    """How large the extension and the wheel are."""
+    import pure_sound
+
+    [library] = Path(pure_sound.__file__).parent.glob("_native*.so")
+    size_bytes = library.stat().st_size
+    if shutil.which("strip"):
+        with tempfile.NamedTemporaryFile() as stripped:
+            subprocess.run(["strip", "-o", stripped.name, library], check=True)
+            size_bytes = os.stat(stripped.name).st_size
+    tell("extension, all formats and filters, stripped", size_bytes / 1e6, "MB", 12)
+    wheels = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "wheels"
+    for wheel in sorted(wheels.glob("pure_sound-*.whl")):
+        print(f"  {wheel.name}: {wheel.stat().st_size / 1e6:.2f} MB")
 
 
 def overhead() -> None:
@@ -289,7 +305,7 @@ def threads() -> None:
 
 
 def main() -> None:
-    parts = {"overhead": overhead, "threads": threads, "peers": peers}
+    parts = {"size": size, "overhead": overhead, "threads": threads, "peers": peers}
     for name in sys.argv[1:] or parts:
         parts[name]()
     sys.exit(failed > 0)

@@ -6,7 +6,8 @@
     tests/performance/restoration.py --part tune          the material they were tuned with
     tests/performance/restoration.py --quick              one SNR, no PESQ
 
-Needs Debian's ffmpeg and sox, and target/release/puresound (cargo build --release). The speech and noise come out of Debian and
+Needs Debian's ffmpeg and sox, and target/release/puresound (cargo build --release) or the file that PURESOUND_BIN names. The
+speech and noise come out of Debian and
 PyPI packages (see restoration_set.py); NumPy, SciPy, pesq, pystoi and noisereduce go into a Python environment in
 target/performance.
 
@@ -19,10 +20,13 @@ Hum, clicks, clipping: made here, so that the truth is known; SI-SDR against it.
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import venv
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,10 +125,9 @@ def table(title, rows, heads):
         print(f"{name:{width}}  " + "  ".join(cells), flush=True)
 
 
-def noise(binary, folder, part, quick):
-    tools = {
+def noise_tools(binary):
+    return {
         "ours denoise_spectral": ours(binary, "denoise_spectral"),
-        "ours denoise_spectral 20 dB": ours(binary, "denoise_spectral:reduction_db=20"),
         "ours denoise_rnn": ours(binary, "denoise_rnn"),
         "ours denoise_profile": ours(binary, "denoise_profile:end_s=1.4"),
         "ffmpeg afftdn": ffmpeg("afftdn"),
@@ -135,25 +138,38 @@ def noise(binary, folder, part, quick):
         "noisereduce stationary": reduce_noise(stationary=True),
     }
 
-    def scores(clean, got):
-        clean, got = clean[LEAD:], got[LEAD:]
-        try:
-            quality = 0.0 if quick else pesq(RATE, clean, got, "wb")
-        except PesqError:  # nothing that it takes for speech
-            quality = 1.0
-        return np.array([si_sdr(clean, got), quality, stoi(clean, got, RATE)])
 
-    snrs = (5,) if quick else (0, 5, 10)
-    gains = {name: {snr: [] for snr in snrs} for name in tools}
+def scores(clean, got, quick):
+    """SI-SDR, PESQ and STOI of the speech."""
+    clean, got = clean[LEAD:], got[LEAD:]
+    try:
+        quality = 0.0 if quick else pesq(RATE, clean, got, "wb")
+    except PesqError:  # nothing that it takes for speech
+        quality = 1.0
+    return np.array([si_sdr(clean, got), quality, stoi(clean, got, RATE)])
+
+
+def gains_of(job):
+    """What each tool gains on one mixture."""
+    binary, quick, (names, clean, noisy) = job
+    before, gains = scores(clean, noisy, quick), {}
     with tempfile.TemporaryDirectory() as temporary:
-        for (_, _, snr), clean, noisy in material.mixtures(folder, part, snrs):
-            before = scores(clean, noisy)
-            for name, tool in tools.items():
-                got = aligned(clean, tool(noisy, Path(temporary), RATE))
-                gains[name][snr].append(scores(clean, got) - before)
+        for name, tool in noise_tools(binary).items():
+            gains[name] = scores(clean, aligned(clean, tool(noisy, Path(temporary), RATE)), quick) - before
+    return names[2], gains
+
+
+def noise(binary, folder, part, quick, seconds):
+    snrs = (5,) if quick else (0, 5, 10)
+    jobs = [(binary, quick, mixture) for mixture in material.mixtures(folder, part, snrs, seconds)]
+    gains, began = {snr: [] for snr in snrs}, time.monotonic()
+    with ProcessPoolExecutor() as pool:
+        for count, (snr, gain) in enumerate(pool.map(gains_of, jobs), 1):
+            gains[snr].append(gain)
+            print(f"mixture {count} of {len(jobs)}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     for snr in snrs:
-        rows = {name: np.mean(values[snr], 0) for name, values in gains.items()}
-        table(f"Speech in noise at {snr} dB, {len(rows)} tools, {len(gains['noisereduce'][snr])} mixtures", rows,
+        rows = {name: np.mean([gain[name] for gain in gains[snr]], 0) for name in noise_tools(binary)}
+        table(f"Speech in noise at {snr} dB, {len(rows)} tools, {len(gains[snr])} mixtures of {seconds:g} s", rows,
               ["SI-SDR/dB", "PESQ", "STOI"])
 
 
@@ -224,12 +240,17 @@ def main():
     parser.add_argument("--only", choices=["noise", "hum", "declick", "declip"])
     parser.add_argument("--part", choices=["tune", "held"], default="held")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "puresound")
+    parser.add_argument("--seconds", type=float, default=10.0, help="speech in each mixture")
+    parser.add_argument("--binary", type=Path, default=os.environ.get("PURESOUND_BIN", ROOT / "target" / "release" / "puresound"))
     args = parser.parse_args()
+    args.binary = Path(args.binary)
+    missing = [tool for tool in ("ffmpeg", "sox") if not shutil.which(tool)]
+    if missing:
+        sys.exit(f"not installed: {', '.join(missing)}")
     if not args.binary.exists():
         sys.exit(f"{args.binary} is not there: cargo build --release")
     folder = material.fetch(WORK / "restoration")
-    steps = {"noise": lambda: noise(args.binary, folder, args.part, args.quick), "hum": lambda: hum(args.binary, folder),
+    steps = {"noise": lambda: noise(args.binary, folder, args.part, args.quick, args.seconds), "hum": lambda: hum(args.binary, folder),
              "declick": lambda: declick(args.binary, folder), "declip": lambda: declip(args.binary, folder)}
     for name, step in steps.items():
         if args.only in (None, name):

@@ -17,6 +17,7 @@ Measures:
 """
 
 import argparse
+import os
 import resource
 import shutil
 import subprocess
@@ -86,7 +87,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--material", type=Path, help="folder with speech.wav and music.wav")
     parser.add_argument("--tempo", type=float, nargs="+", default=[0.75, 0.9, 1.25, 1.5, 2.0])
-    parser.add_argument("--binary", default=str(ROOT / "target/release/puresound"))
+    parser.add_argument("--binary", default=os.environ.get("PURESOUND_BIN", str(ROOT / "target/release/puresound")))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="puresound-stretch-") as scratch:
         folder = Path(scratch)

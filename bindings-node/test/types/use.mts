@@ -16,8 +16,11 @@ import pureSound, {
   process as processAudio,
   type Delivery,
   type FilterSpec,
+  type HealthAnswer,
+  type LogRecord,
   type Loudness,
   type Report,
+  type Usage,
 } from 'pure-sound'
 import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
@@ -78,6 +81,19 @@ engine.subscribe('process.*', (delivery: Delivery) => {
   if (delivery.type === 'event' && delivery.topic === 'process.finished') delivery.payload.outcome satisfies string
   return
 })
+engine.log('info', ({ level, message, fields }) => [level satisfies LogRecord['level'], message.length, fields['run']])
+engine.log('off')
+// @ts-expect-error not a level
+engine.log('loud')
+const health: HealthAnswer = await engine.health('ready')
+const seen: number | null | undefined = health.checks?.['engine:uptime']?.[0]?.observedValue
+void seen
+const usage: Usage = engine.usage()
+engine.metrics().includes(usage.holders.toFixed())
+await engine.measure('a.mp3', { tenant: 'a' })
+// @ts-expect-error probing is not counted for a tenant
+await engine.probe('a.mp3', { tenant: 'a' })
+
 for await (const delivery of engine.events('**', { start: 'oldest' })) void delivery.type
 
 try {

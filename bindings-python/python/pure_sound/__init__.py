@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack
 
 from . import _native, errors
 from ._audio import Audio
@@ -134,10 +134,11 @@ def measure(
     *,
     progress: ProgressLike | None = None,
     cancel: CancelToken | None = None,
+    tenant: str | None = None,
     **options: Unpack[types.ReadOptions],
 ) -> types.Loudness:
     """Measures loudness, true peak and levels of a whole input. Levels of silence are None."""
-    return default_engine().measure(source, progress=progress, cancel=cancel, **options)
+    return default_engine().measure(source, progress=progress, cancel=cancel, tenant=tenant, **options)
 
 
 def decode(source: Source, *, cancel: CancelToken | None = None, **options: Unpack[types.ReadOptions]) -> Audio:
@@ -170,9 +171,10 @@ def process(
     format: Format | None = None,
     progress: ProgressLike | None = None,
     cancel: CancelToken | None = None,
+    tenant: str | None = None,
     **request: Unpack[types.Request],
 ) -> types.Report:
     """Filters, levels, encodes and verifies. Outputs appear whole or not at all. See `Engine.process`."""
     return default_engine().process(
-        source, *targets, format=format, progress=progress, cancel=cancel, **request
+        source, *targets, format=format, progress=progress, cancel=cancel, tenant=tenant, **request
     )

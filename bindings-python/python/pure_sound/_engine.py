@@ -6,22 +6,22 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast
 
 from . import _native
 from ._audio import Audio
 from ._events import Event, Poller, Subscription
 from ._io import Source, Target, as_input, dump, dump_request, format_json, format_of, is_file_object
 from ._progress import Native, ProgressLike, Run, native
-from ._record import Loudness, MediaInfo, Metadata, Plan, Report
+from ._record import Health, Loudness, MediaInfo, Metadata, Plan, Report, Usage
 from .errors import ClosedError
 
 if TYPE_CHECKING:
-    import numpy
-    from numpy.typing import NDArray
+    import logging
 
     from . import types
     from ._io import Format
+    from ._log import Level
     from .aio import AsyncEngine
 
 
@@ -104,10 +104,14 @@ class Engine:
         *,
         progress: ProgressLike | None = None,
         cancel: _native.CancelToken | None = None,
+        tenant: str | None = None,
         **options: Unpack[types.ReadOptions],
     ) -> types.Loudness:
-        """Measures loudness, true peak and levels of a whole input. Levels of silence are None."""
-        text = self.native.measure(as_input(source), dump(options), native(progress), cancel)
+        """Measures loudness, true peak and levels of a whole input. Levels of silence are None.
+
+        `progress`, `cancel` and `tenant` are as in `process`.
+        """
+        text = self.native.measure(as_input(source), dump(options), native(progress), cancel, tenant)
         return cast("types.Loudness", Loudness(json.loads(text)))
 
     def decode(
@@ -171,6 +175,7 @@ class Engine:
         format: Format | None = None,
         progress: ProgressLike | None = None,
         cancel: _native.CancelToken | None = None,
+        tenant: str | None = None,
         **request: Unpack[types.Request],
     ) -> types.Report:
         """Filters, levels, encodes and verifies. Outputs appear whole or not at all.
@@ -178,14 +183,15 @@ class Engine:
         >>> pure_sound.process("talk.mp3", "talk.opus", preset="podcast")
 
         `targets` are paths, or binary file objects with their `format`. `progress` is called with a `Progress` in this thread, and
-        cancels by returning False; it may be a ``tqdm(total=1)``. Ctrl-C stops the work within 0.2 s.
+        cancels by returning False; it may be a ``tqdm(total=1)``. Ctrl-C stops the work within 0.2 s. `tenant` says on whose behalf it
+        is done: it counts for the share that one tenant may have of the budgets (``resources.tenant_share_percent``).
         """
         request, files = _with_targets(request, targets, format)
         text = dump_request(request)
         if not files:
-            report = self.native.process(as_input(source), text, native(progress), cancel)
+            report = self.native.process(as_input(source), text, native(progress), cancel, tenant)
             return cast("types.Report", Report(json.loads(report)))
-        report, outputs = self.native.process_to_memory(as_input(source), text, native(progress), cancel)
+        report, outputs = self.native.process_to_memory(as_input(source), text, native(progress), cancel, tenant)
         for file, data in zip(files, outputs, strict=True):
             file.write(data)
         return cast("types.Report", Report(json.loads(report)))
@@ -197,16 +203,23 @@ class Engine:
         *formats: Format,
         progress: ProgressLike | None = None,
         cancel: _native.CancelToken | None = None,
+        tenant: str | None = None,
         **request: Unpack[types.Request],
     ) -> tuple[types.Report, list[bytes]]:
         """As `process`, but the outputs come back as bytes: (report, outputs). One output for each format."""
         if formats:
             request["outputs"] = [{"format": format_of(format)} for format in formats]
-        report, outputs = self.native.process_to_memory(as_input(source), dump_request(request), native(progress), cancel)
+        report, outputs = self.native.process_to_memory(as_input(source), dump_request(request), native(progress), cancel, tenant)
         return cast("types.Report", Report(json.loads(report))), outputs
 
     def start(
-        self, source: Source, /, *targets: Target, format: Format | None = None, **request: Unpack[types.Request]
+        self,
+        source: Source,
+        /,
+        *targets: Target,
+        format: Format | None = None,
+        tenant: str | None = None,
+        **request: Unpack[types.Request],
     ) -> Run:
         """As `process`, in a thread of its own: iterate over the `Run` for its progress, then take its result."""
         request, files = _with_targets(request, targets, format)
@@ -214,8 +227,8 @@ class Engine:
 
         def work(progress: Native, cancel: _native.CancelToken) -> types.Report:
             if not files:
-                return cast("types.Report", Report(json.loads(engine.process(given, text, progress, cancel))))
-            report, outputs = engine.process_to_memory(given, text, progress, cancel)
+                return cast("types.Report", Report(json.loads(engine.process(given, text, progress, cancel, tenant))))
+            report, outputs = engine.process_to_memory(given, text, progress, cancel, tenant)
             for file, data in zip(files, outputs, strict=True):
                 file.write(data)
             return cast("types.Report", Report(json.loads(report)))
@@ -241,6 +254,45 @@ class Engine:
     def publish(self, topic: str, payload: Any, *, key: str | None = None) -> int:
         """Publishes an event of the host and gives its number."""
         return self.native.publish(topic, json.dumps(payload), key)
+
+    # What it does.
+
+    def metrics(self) -> str:
+        """The figures of this engine as OpenMetrics text, as Prometheus and others read it."""
+        return self.native.metrics()
+
+    def health(self, probe: Literal["live", "ready", "startup"] | None = None) -> types.HealthAnswer:
+        """What a probe answers: does it run (``live``), can it take work (``ready``), is it up (``startup``)? Without: everything.
+
+        ``status`` is pass, warn or fail; the shape is that of ``application/health+json``. Takes a second at most.
+        """
+        return cast("types.HealthAnswer", Health(json.loads(self.native.health(probe))))
+
+    def usage(self) -> types.Usage:
+        """What jobs hold of the budgets of this engine, and who waits for them."""
+        return cast("types.Usage", Usage(json.loads(self.native.usage())))
+
+    def log(self, level: Level, callback: Callable[[types.LogRecord], object] | None = None) -> None:
+        """Calls `callback` with each log record of `level` and above: ``level``, ``target``, ``message``, ``fields``, ``spans``, ``time_ms``.
+
+        It takes the place of the one before, which is not called any more when this returns. Without a callback: sets how much
+        is told, also by runs on their way; ``log("off")`` ends it. The callback is called from any thread of the engine, several at
+        a time; what it raises goes to `sys.unraisablehook`.
+        """
+        if callback is None:
+            self.native.log(level)
+        else:
+            call = callback
+            self.native.log(level, lambda text: call(json.loads(text)))
+
+    def log_to(self, logger: logging.Logger | str = "pure_sound", level: Level | None = None) -> None:
+        """Hands log records on to Python's `logging`, each to the child of `logger` that is named after the part that speaks.
+
+        `level` is by default what the logger lets through now. Records have the extra attributes ``fields`` and ``spans``.
+        """
+        from ._log import forward, level_of
+
+        self.log(level or level_of(logger), forward(logger))
 
 
 def _with_targets(

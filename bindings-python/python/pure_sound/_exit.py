@@ -6,6 +6,8 @@ import atexit
 import weakref
 from typing import Protocol
 
+from . import _native
+
 
 class Closable(Protocol):
     """What can be ended."""
@@ -29,3 +31,5 @@ def _close_all() -> None:
         except Exception:
             # After a fork, of the parent: there is nothing of it here to end.
             continue
+    # Last, so that what was ended above is told.
+    _native.shut_logs()

@@ -52,7 +52,8 @@ def _plain(value: Any) -> Any:
 
 def dump(options: Mapping[str, Any] | None) -> str | None:
     """Options as JSON text; none for no options."""
-    return json.dumps(options, default=_plain) if options else None
+    # What is no mapping goes on as well: the library says what is wrong with it.
+    return None if options is None or options == {} else json.dumps(options, default=_plain)
 
 
 def dump_request(request: Mapping[str, Any]) -> str:

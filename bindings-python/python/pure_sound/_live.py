@@ -210,7 +210,7 @@ class Chain(_native.Chain):
         engine: Engine | None = None,
     ) -> Self:
         native = None if engine is None else engine.native
-        self = super().__new__(cls, json.dumps(filters), rate_hz, channels, layout, max_frames, native)
+        self = cast("Self", super().__new__(cls, json.dumps(filters), rate_hz, channels, layout, max_frames, native))
         self.filters = filters
         self._again = (filters, rate_hz, channels, layout, max_frames)
         return self
@@ -237,7 +237,7 @@ class Meter(_native.Meter):
     def __new__(
         cls, rate_hz: int, channels: int, *, layout: str | None = None, **options: Unpack[types.MeterOptions]
     ) -> Self:
-        return super().__new__(cls, rate_hz, channels, layout, dump(options))
+        return cast("Self", super().__new__(cls, rate_hz, channels, layout, dump(options)))
 
     def summary(self) -> types.Loudness:  # type: ignore[override]
         """All results so far. Levels of silence are None."""

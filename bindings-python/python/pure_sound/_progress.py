@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, cast
 
 from . import _native
 from ._exit import close_at_exit
@@ -50,7 +50,7 @@ def native(progress: ProgressLike | None) -> Native | None:
     if not hasattr(progress, "update"):
         call = progress
         return lambda *state: call(Progress(*state))
-    bar = progress
+    bar = cast("Bar", progress)
 
     def update(stage: str, fraction: float, speed: float, eta_s: float | None) -> None:
         bar.update(fraction * (bar.total or 1) - bar.n)

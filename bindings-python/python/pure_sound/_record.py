@@ -54,3 +54,15 @@ class Loudness(Record):
     """Loudness, true peak, levels."""
 
     title = "Loudness"
+
+
+class Health(Record):
+    """What the checks of an engine say."""
+
+    title = "Health"
+
+
+class Usage(Record):
+    """What jobs hold of the budgets of an engine."""
+
+    title = "Usage"

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from . import _native
 from ._engine import Engine, default_engine
@@ -144,10 +144,12 @@ class AsyncEngine:
         """Reads tags, pictures and chapters."""
         return await _call(partial(self.engine.tags, source, **options))
 
-    async def measure(self, source: Source, **options: Unpack[types.ReadOptions]) -> types.Loudness:
+    async def measure(
+        self, source: Source, *, tenant: str | None = None, **options: Unpack[types.ReadOptions]
+    ) -> types.Loudness:
         """Measures loudness, true peak and levels of a whole input."""
         token = _native.CancelToken()
-        return await _call(partial(self.engine.measure, source, cancel=token, **options), token)
+        return await _call(partial(self.engine.measure, source, cancel=token, tenant=tenant, **options), token)
 
     async def decode(self, source: Source, **options: Unpack[types.ReadOptions]) -> Audio:
         """Decodes a whole input into memory."""
@@ -182,10 +184,11 @@ class AsyncEngine:
         *targets: Target,
         format: Format | None = None,
         progress: Callable[[Progress], object] | None = None,
+        tenant: str | None = None,
         **request: Unpack[types.Request],
     ) -> types.Report:
         """Filters, levels, encodes and verifies. `progress` is called in the thread of the event loop."""
-        run = self.start(source, *targets, format=format, **request)
+        run = self.start(source, *targets, format=format, tenant=tenant, **request)
         try:
             async for step in run:
                 if progress is not None and progress(step) is False:
@@ -196,13 +199,23 @@ class AsyncEngine:
             raise
 
     def start(
-        self, source: Source, /, *targets: Target, format: Format | None = None, **request: Unpack[types.Request]
+        self,
+        source: Source,
+        /,
+        *targets: Target,
+        format: Format | None = None,
+        tenant: str | None = None,
+        **request: Unpack[types.Request],
     ) -> AsyncRun:
         """As `process`, with the progress as an asynchronous iterator."""
-        call = partial(self.engine.process, source, *targets, format=format, **request)
+        call = partial(self.engine.process, source, *targets, format=format, tenant=tenant, **request)
         return AsyncRun(lambda step, token: call(progress=step, cancel=token))
 
-    async def events(self, pattern: str = "**") -> AsyncIterator[Event]:
+    async def health(self, probe: Literal["live", "ready", "startup"] | None = None) -> types.HealthAnswer:
+        """What a probe answers. Checks may take a second."""
+        return await _call(partial(self.engine.health, probe))
+
+    async def events(self, pattern: str = "**") -> AsyncGenerator[Event, None]:
         """Events whose topic fits, from now on."""
         poller = self.engine.poll(pattern)
         try:

@@ -34,9 +34,7 @@ class PureSoundError(Exception):
         #: What led to it, nearest first.
         self.causes: list[str] = record.get("causes", [])
         if isinstance(self, OSError):
-            self.errno = self.details.get("os_error", _ERRNO.get(type(self).name))
-            self.filename = self.details.get("path")
-            self.strerror = self.message
+            _as_os_error(self, type(self).name, self.details, self.message)
 
     @property
     def message(self) -> str:
@@ -51,6 +49,12 @@ class PureSoundError(Exception):
 
 
 _ERRNO = {"NOT_FOUND": errno.ENOENT, "DENIED": errno.EACCES, "IO": errno.EIO}
+
+
+def _as_os_error(error: OSError, name: str, details: dict[str, Any], message: str) -> None:
+    error.errno = details.get("os_error", _ERRNO.get(name))
+    error.filename = details.get("path")
+    error.strerror = message
 
 
 class NotAudioError(PureSoundError, ValueError):
@@ -193,7 +197,7 @@ class PanicError(PureSoundError, RuntimeError):
 
 #: Every class by its stable name.
 by_name: dict[str, type[PureSoundError]] = {
-    cls.name: cls for cls in list(globals().values()) if isinstance(cls, type) and PureSoundError in cls.__mro__[1:]
+    cls.name: cls for cls in list(globals().values()) if isinstance(cls, type) and issubclass(cls, PureSoundError) and cls is not PureSoundError
 }
 __all__ += [cls.__name__ for cls in by_name.values()]
 

@@ -24,6 +24,7 @@ pub(super) enum Call {
     Tags,
     Measure,
     Quality,
+    Analyse,
     Decode,
     Plan,
     Process,
@@ -31,12 +32,13 @@ pub(super) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Open,
         Self::Probe,
         Self::Tags,
         Self::Measure,
         Self::Quality,
+        Self::Analyse,
         Self::Decode,
         Self::Plan,
         Self::Process,
@@ -51,6 +53,7 @@ impl Call {
             Self::Tags => "tags",
             Self::Measure => "measure",
             Self::Quality => "quality",
+            Self::Analyse => "analyse",
             Self::Decode => "decode",
             Self::Plan => "plan",
             Self::Process => "process",

@@ -7,6 +7,10 @@
 //! of Periodic Signals Using a Fourier Linear Combiner", IEEE TSP 42(1), 1994): a notch of chosen width at each, without a
 //! phase shift elsewhere. The coefficients adapt more slowly when the sound is louder than its pauses, so that voices do not
 //! disturb them.
+//!
+//! In files the sound is held back by [`AHEAD_S`]. When a hum is found, its coefficients are learned backwards from there to
+//! the place where the output stands, as in forward-backward adaptation, and the removal begins there with what was learned:
+//! most files are without hum from their first frame on.
 
 use fearless_simd::{Simd, dispatch};
 
@@ -96,6 +100,13 @@ const STEP_HZ: f64 = 0.02;
 /// Least sum of squared coherences that is hum. Music without hum reaches 0.9, speech 0.1; hum 5 dB under speech 1.5.
 const LEAST_SCORE: f64 = 0.95;
 
+/// Seconds by which files are held back: the looks of a whole search.
+const AHEAD_S: f64 = 4.0;
+/// Energy of a cell of digital silence, which is no pause of a sound with hum.
+const SILENT: f32 = 1e-12;
+/// Cells that are learned from backwards while one is played: bounds the work of a block.
+const BACKWARDS: u64 = 3;
+
 /// Looks for the frequency near one nominal frequency.
 #[derive(Debug, Clone)]
 struct Search {
@@ -182,9 +193,29 @@ impl Search {
     }
 }
 
+/// What the coefficients do.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+enum Pass {
+    /// No hum was found.
+    #[default]
+    Off,
+    /// It was found, and there is time to know it better before the output begins.
+    Found,
+    /// They learn backwards; the cell that comes next.
+    Backwards(u64),
+    /// They have learned from the first cell, which is still to come.
+    Ready,
+    /// They follow what is played.
+    Forwards,
+}
+
 /// The hum of one channel.
 #[derive(Debug, Clone)]
 struct Channel {
+    pass: Pass,
+    /// The last frames of the input, as many as the output is behind, oldest at the place to be written next.
+    held: Vec<f32>,
+    write: usize,
     searches: Vec<Search>,
     groups: Vec<Group>,
     /// The search that the hum was found by.
@@ -209,13 +240,16 @@ struct Timing {
     cells_to_look: u64,
     harmonics: f64,
     width_hz: f64,
+    /// Cells by which the output is behind.
+    behind: u64,
 }
 
 impl Channel {
     fn reset(&mut self) {
         self.searches.iter_mut().for_each(Search::reset);
         self.groups.fill(Group::default());
-        self.found = None;
+        (self.found, self.pass, self.write) = (None, Pass::Off, 0);
+        self.held.fill(0.0);
         (self.age, self.share, self.energy, self.quiet, self.look_energy, self.cells) = (0, 0.0, 0.0, 0.0, 0.0, 0);
         self.sums = [[(0.0, 0.0); LANES]; 2];
     }
@@ -233,10 +267,13 @@ impl Channel {
         let energy = std::mem::replace(&mut self.energy, 0.0);
         // The level of the pauses falls at once and rises by 3 dB a second.
         let risen = self.quiet * (1.0 + 0.7 * t.cell_s as f32);
-        self.quiet = if self.cells == 1 || energy < risen { energy } else { risen };
-        if self.found.is_some() {
+        if energy > SILENT {
+            self.quiet = if self.quiet == 0.0 || energy < risen { energy } else { risen };
+        }
+        if self.pass == Pass::Forwards {
             self.adapt(energy, t);
         }
+        self.advance(t);
         if self.cells.is_multiple_of(t.cells_to_look) {
             let energy = std::mem::replace(&mut self.look_energy, 0.0);
             for (search, sums) in self.searches.iter_mut().zip(&mut self.sums) {
@@ -247,6 +284,68 @@ impl Channel {
                 self.search(t);
             }
         }
+    }
+
+    /// From one pass to the next, and up to [`BACKWARDS`] cells backwards.
+    fn advance(&mut self, t: Timing) {
+        // The cell that is played next, when it is not before the first.
+        let played = self.cells.saturating_sub(t.behind);
+        // Backwards it must be over when the first cell is played.
+        if self.pass == Pass::Found && self.cells * (BACKWARDS + 1) >= t.behind * BACKWARDS {
+            self.turn_round();
+            self.pass = Pass::Backwards(self.cells);
+        }
+        if let Pass::Backwards(end) = self.pass {
+            let start = end.saturating_sub(BACKWARDS).max(played);
+            (start..end).rev().for_each(|cell| self.learn(cell, t));
+            self.pass = Pass::Backwards(start);
+            if start == played {
+                self.turn_round();
+                self.pass = Pass::Ready;
+                // Nothing was played with the hum in it: there is nothing to glide from.
+                self.share = if played == 0 { 1.0 } else { 0.0 };
+            }
+        }
+        if self.pass == Pass::Ready && self.cells >= t.behind {
+            self.pass = Pass::Forwards;
+        }
+    }
+
+    /// The tones go on in the other direction, from the frame beside the last one.
+    fn turn_round(&mut self) {
+        for group in &mut self.groups {
+            for k in 0..LANES {
+                let (c, s) = (group.cos[k], group.sin[k]);
+                group.turn_sin[k] = -group.turn_sin[k];
+                group.cos[k] = c * group.turn_cos[k] - s * group.turn_sin[k];
+                group.sin[k] = c * group.turn_sin[k] + s * group.turn_cos[k];
+            }
+        }
+    }
+
+    /// Learns from a cell that is held, from its end to its start.
+    fn learn(&mut self, cell: u64, t: Timing) {
+        // The oldest cell that is held stands where the next is written.
+        let oldest = self.cells - t.behind.min(self.cells);
+        let first = if self.cells < t.behind { 0 } else { self.write };
+        let at = (first + (cell - oldest) as usize * CELL_FRAMES) % self.held.len();
+        let mut sound = [0.0f32; CELL_FRAMES];
+        sound.copy_from_slice(&self.held[at..at + CELL_FRAMES]);
+        sound.reverse();
+        let (mut hum, mut energy, groups) = ([0.0f32; CELL_FRAMES], 0.0, &mut self.groups);
+        dispatch!(kernels::level(), simd => run(simd, groups, &mut energy, &sound, &mut hum));
+        self.adapt(energy, t);
+        self.share = 0.0;
+    }
+
+    /// Exchanges `samples` for those of as long ago as the output is behind.
+    fn hold(&mut self, samples: &mut [f32]) {
+        if self.held.is_empty() {
+            return;
+        }
+        // Both are whole cells long or pieces of one, so that a piece never goes over the end.
+        self.held[self.write..self.write + samples.len()].swap_with_slice(samples);
+        self.write = (self.write + samples.len()) % self.held.len();
     }
 
     /// The coefficients follow.
@@ -285,12 +384,16 @@ impl Channel {
         if search.score < LEAST_SCORE {
             return;
         }
+        if matches!(self.pass, Pass::Backwards(_) | Pass::Ready) {
+            return; // the coefficients belong to this frequency
+        }
         if self.found == Some(best) {
             self.hz += 0.5 * (search.found_hz - self.hz);
         } else {
             self.found = Some(best);
             self.groups.fill(Group { cos: [1.0; LANES], ..Group::default() });
             (self.hz, self.age, self.share) = (search.found_hz, 0, 0.0);
+            self.pass = if t.behind == 0 { Pass::Forwards } else { Pass::Found };
         }
         // A turn by a small angle more: error of the third order, below 1e-10; the length is put right.
         let angle = std::f64::consts::TAU * (self.hz - search.nominal_hz) / t.rate_hz;
@@ -328,9 +431,10 @@ fn run<S: Simd>(_: S, groups: &mut [Group], energy: &mut f32, x: &[f32], hum: &m
     }
 }
 
-/// See [`DehumParams`]. No latency. NaN and infinity are taken as silence.
+/// See [`DehumParams`]. No latency live, [`AHEAD_S`] in files. NaN and infinity are taken as silence.
 pub struct Dehum {
     params: DehumParams,
+    ahead_s: f64,
     timing: Timing,
     channels: Vec<Channel>,
     cells: Cells,
@@ -339,21 +443,34 @@ pub struct Dehum {
 impl Dehum {
     /// A removal of `params`.
     pub fn new(params: &DehumParams) -> Self {
-        Self { params: params.clone(), timing: Timing::default(), channels: Vec::new(), cells: Cells::default() }
+        Self {
+            params: params.clone(),
+            ahead_s: 0.0,
+            timing: Timing::default(),
+            channels: Vec::new(),
+            cells: Cells::default(),
+        }
     }
 }
 
 impl Filter for Dehum {
+    fn for_file(&mut self) {
+        self.ahead_s = AHEAD_S;
+    }
+
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
         let rate_hz = f64::from(spec.rate_hz);
         let cell_s = CELL_FRAMES as f64 / rate_hz;
         let cells_to_look = (0.1 / cell_s).ceil();
+        let behind = (self.ahead_s / cell_s).ceil();
+        let latency_frames = behind as usize * CELL_FRAMES;
         self.timing = Timing {
             rate_hz,
             cell_s,
             cells_to_look: cells_to_look as u64,
             harmonics: f64::from(self.params.harmonics),
             width_hz: self.params.width_hz,
+            behind: behind as u64,
         };
         let mains: &[f64] = match self.params.mains {
             Mains::Auto => &[50.0, 60.0],
@@ -361,6 +478,9 @@ impl Filter for Dehum {
             Mains::Hz60 => &[60.0],
         };
         let channel = Channel {
+            pass: Pass::Off,
+            held: vec![0.0; latency_frames],
+            write: 0,
             searches: mains.iter().map(|hz| Search::new(*hz, rate_hz, cells_to_look * cell_s)).collect(),
             groups: vec![Group::default(); (self.params.harmonics as usize).div_ceil(LANES)],
             found: None,
@@ -377,7 +497,7 @@ impl Filter for Dehum {
         self.reset();
         // The estimate fades by its width: 11.5 time constants are 100 dB.
         let tail = 11.5 / (std::f64::consts::PI * self.params.width_hz) * rate_hz;
-        Ok(Prepared { spec, max_frames, latency_frames: 0, tail_frames: tail.ceil() as usize })
+        Ok(Prepared { spec, max_frames, latency_frames, tail_frames: tail.ceil() as usize })
     }
 
     fn process(&mut self, block: &mut Buffer) {
@@ -392,21 +512,24 @@ impl Filter for Dehum {
                     *x = if x.abs() < 100.0 { *x } else { 0.0 };
                 }
                 let mut hum = [0.0f32; CELL_FRAMES];
-                let mut energy = 0.0;
+                // Sums go on from frame to frame: those of pieces would depend on where blocks end.
+                let mut energy = channel.look_energy;
                 for search in &mut channel.searches {
-                    energy = 0.0;
+                    energy = channel.look_energy;
                     let tones = &mut search.tones;
                     dispatch!(kernels::level(), simd => run(simd, tones, &mut energy, samples, &mut hum));
                 }
-                channel.look_energy += energy;
-                if channel.found.is_some() {
+                channel.look_energy = energy;
+                if channel.pass != Pass::Forwards {
+                    channel.energy = samples.iter().fold(channel.energy, |sum, x| sum + x * x);
+                }
+                channel.hold(samples);
+                if channel.pass == Pass::Forwards {
                     let (groups, energy) = (&mut channel.groups, &mut channel.energy);
                     dispatch!(kernels::level(), simd => run(simd, groups, energy, samples, &mut hum));
                     for (x, hum) in samples.iter_mut().zip(&hum) {
                         *x -= channel.share * hum;
                     }
-                } else {
-                    channel.energy += energy;
                 }
                 if end {
                     channel.cell(timing);
@@ -432,6 +555,7 @@ impl Filter for Dehum {
 #[cfg(test)]
 mod tests {
     use crate::filters::declick::tests::{RATE, random, ratio_db, run};
+    use crate::filters::file_testing::through;
 
     /// Chords whose notes are no harmonics of mains, 12 s.
     fn chords() -> Vec<f32> {
@@ -475,6 +599,37 @@ mod tests {
                 (ratio_db(&clean[late.clone()], &x[late.clone()]), ratio_db(&clean[late.clone()], &y[late]));
             // Stated bound once the frequency is found: 6 dB here, where the sound is never silent.
             assert!(after > before + 6.0, "{text} {hz}: {before:.1} {after:.1}");
+        }
+    }
+
+    #[test]
+    fn in_files_hum_goes_from_the_first_frame_on() {
+        let clean = chords();
+        let x: Vec<f32> = clean.iter().zip(hum(50.2, clean.len())).map(|(c, h)| c + h).collect();
+        let y = &through("dehum", RATE, std::slice::from_ref(&x), 1_000)[0];
+        assert_eq!(y.len(), x.len());
+        let early = ..2 * RATE as usize;
+        let (before, after) = (ratio_db(&clean[early], &x[early]), ratio_db(&clean[early], &y[early]));
+        // The bound of the test above, here in the time that it takes to find the hum.
+        assert!(after > before + 6.0, "{before:.1} {after:.1}");
+    }
+
+    #[test]
+    fn files_give_the_same_bits_in_any_blocks() {
+        let x: Vec<f32> = chords().iter().zip(hum(59.9, 12 * RATE as usize)).map(|(c, h)| c + h).collect();
+        let whole = through("dehum", RATE, std::slice::from_ref(&x), 4_096);
+        for block in [7, 1_000] {
+            let pieces = through("dehum", RATE, std::slice::from_ref(&x), block);
+            assert!(whole[0].iter().zip(&pieces[0]).all(|(a, b)| a.to_bits() == b.to_bits()), "{block}");
+        }
+    }
+
+    #[test]
+    fn files_shorter_than_the_look_ahead_keep_their_length() {
+        for frames in [0, 1, 1_000, 100_000] {
+            let x = chords()[..frames].to_vec();
+            let y = &through("dehum", RATE, std::slice::from_ref(&x), 1_000)[0];
+            assert!(x == *y, "{frames}");
         }
     }
 

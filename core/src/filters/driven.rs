@@ -229,6 +229,10 @@ impl Driven {
 }
 
 impl Filter for Driven {
+    fn for_file(&mut self) {
+        self.filter.for_file();
+    }
+
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared> {
         (self.prepared, self.rate_hz) = (true, spec.rate_hz);
         self.rewind();

@@ -42,7 +42,10 @@ impl FileChain {
         let unset = Spec::new(48_000, ChannelLayout::MONO);
         let stages = build_all(specs)?
             .into_iter()
-            .map(|built| Stage { filter: built.filter, input: unset, max_frames: 0, latency_frames: 0, to_drop: 0 })
+            .map(|mut built| {
+                built.filter.for_file();
+                Stage { filter: built.filter, input: unset, max_frames: 0, latency_frames: 0, to_drop: 0 }
+            })
             .collect();
         Ok(Self {
             stages,

@@ -186,6 +186,10 @@ pub trait Filter: Send {
     /// A parameter that does not fit `spec` (such as a cut-off above the Nyquist frequency), an unsupported layout.
     fn prepare(&mut self, spec: Spec, max_frames: usize) -> Result<Prepared>;
 
+    /// Says before `prepare` that the stream is a file, where latency costs nothing: a filter may look ahead further than it
+    /// would live.
+    fn for_file(&mut self) {}
+
     /// Processes one block in place. Filters that change rate, layout or length change those of the block; its storage
     /// must have been reserved for [`Prepared::spec`] and [`Prepared::max_frames`] as well as for the input.
     ///

@@ -4,6 +4,7 @@
 //! events there. Any other host gives an engine a function; then what the engine does, on all of its threads, goes to that function
 //! instead, and nowhere else. Without one nothing is made and nothing is spent.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -96,7 +97,7 @@ impl FromStr for LogLevel {
 }
 
 /// A span that a record belongs to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LogSpan {
     /// Number of the span in this engine.
     pub id: u64,
@@ -107,7 +108,7 @@ pub struct LogSpan {
 }
 
 /// One line of the log.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LogRecord {
     /// Milliseconds since 1970-01-01 UTC.
     pub time_ms: u64,
@@ -126,6 +127,33 @@ pub struct LogRecord {
 /// Gets the records of an engine, from any of its threads, several at a time. What it logs itself goes nowhere. A panic in it is
 /// counted and costs the record only.
 pub type LogSink = Arc<dyn Fn(&LogRecord) + Send + Sync>;
+
+thread_local! {
+    /// This thread is in a sink. `tracing` is in the middle of handing a record over then: what is said now it drops by itself, and
+    /// another receiver cannot be set before it is done.
+    static IN_SINK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is in a sink.
+pub(super) fn in_sink() -> bool {
+    IN_SINK.get()
+}
+
+/// A stay in a sink. Sinks are not called from sinks.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Self {
+        IN_SINK.set(true);
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        IN_SINK.set(false);
+    }
+}
 
 /// What the collector and the log share.
 pub(super) struct Shared {
@@ -153,6 +181,7 @@ impl Shared {
     /// Hands a record to the host.
     pub fn emit(&self, record: &LogRecord) {
         self.counts.records[record.level as usize].fetch_add(1, Ordering::Relaxed);
+        let _inside = Inside::enter();
         if catch_unwind(AssertUnwindSafe(|| (self.sink)(record))).is_err() {
             self.counts.failures.fetch_add(1, Ordering::Relaxed);
         }
@@ -226,8 +255,11 @@ impl Log {
         self.counts.failures.load(Ordering::Relaxed)
     }
 
-    /// Runs `work` with its records going to the sink, if there is one.
+    /// Runs `work` with its records going to the sink, if there is one. In a sink they go nowhere.
     pub(crate) fn scope<T>(&self, work: impl FnOnce() -> T) -> T {
+        if in_sink() {
+            return work();
+        }
         let dispatch = unpoisoned(self.listener.read()).as_ref().map(|l| l.dispatch.clone());
         match dispatch {
             None => work(),

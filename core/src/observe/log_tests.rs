@@ -181,3 +181,25 @@ fn levels_are_read_by_their_names() {
     }
     assert!("loud".parse::<LogLevel>().unwrap_err().to_string().contains("off, error, warn, info, debug, trace"));
 }
+
+#[test]
+fn a_sink_may_use_the_engine_that_logs() {
+    let records = Arc::<Mutex<Vec<LogRecord>>>::default();
+    let log = Arc::new(Log::default());
+    let (keep, inner) = (Arc::clone(&records), Arc::downgrade(&log));
+    log.listen(
+        LogLevel::Info,
+        Arc::new(move |record: &LogRecord| {
+            lock(&keep).push(record.clone());
+            let carrier = Carrier::here();
+            inner.upgrade().unwrap().scope(|| {
+                tracing::error!("from the sink");
+                carrier.run(|| tracing::error!("and below"));
+            });
+        }),
+    );
+    log.scope(|| tracing::info!("one"));
+    log.scope(|| tracing::info!("two"));
+    assert_eq!(lines(&records), ["info  one", "info  two"]);
+    assert_eq!(log.failures(), 0);
+}

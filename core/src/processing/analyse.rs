@@ -4,6 +4,7 @@ use super::control::Stage;
 use super::pipe::{BLOCK_FRAMES, BlockReceiver, BlockSender, in_blocks, pipe_bytes, two_stages};
 use super::progress::Tracker;
 use super::recipe::Trim;
+use crate::analysis::{Analyser, Analysis, AnalysisParams};
 use crate::audio::{Buffer, IntBuffer, Spec};
 use crate::error::Result;
 use crate::filters::{FileChain, FilterSpec, Finding};
@@ -169,6 +170,44 @@ fn split_point(front: &[FilterSpec]) -> usize {
 /// A meter with everything that reports show.
 pub(crate) fn new_meter(spec: Spec) -> Result<LoudnessMeter> {
     LoudnessMeter::new(spec, MeterOptions::default())
+}
+
+/// Decodes and analyses a whole stream on two threads.
+pub(crate) fn analyse_all(
+    decoder: &mut dyn Decoder,
+    params: &AnalysisParams,
+    tracker: &Tracker<'_>,
+) -> Result<Analysis> {
+    let stage = Stage::Analyse;
+    let _span = tracing::info_span!("analyse", stage = stage.name()).entered();
+    let spec = decoder.info().spec;
+    let _blocks = tracker.memory().take(pipe_bytes(spec))?;
+    let mut kept = tracker.memory().take(0)?;
+    let mut counted = 0;
+    let mut analyser = Analyser::new(spec, params)?;
+    two_stages::<f32, _, _>(
+        |send| {
+            let mut block = Buffer::new(spec, BLOCK_FRAMES);
+            while decoder.read(&mut block, BLOCK_FRAMES)? > 0 {
+                tracker.check()?;
+                tracker.advance(stage, block.frames(), spec.rate_hz);
+                send.send_away(&mut block)?;
+            }
+            Ok(())
+        },
+        |receive| {
+            receive.drain(&mut |block| {
+                analyser.push(block)?;
+                let bytes = analyser.kept_bytes();
+                if bytes > counted {
+                    kept.grow(bytes - counted)?;
+                    counted = bytes;
+                }
+                Ok(())
+            })
+        },
+    )?;
+    analyser.finish()
 }
 
 /// Decodes and measures a whole stream on two threads. `each` sees every block before it is measured.

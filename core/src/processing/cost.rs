@@ -10,6 +10,9 @@ use crate::resources::Amounts;
 /// noise reduction of a preset, and rounded up.
 const JOB_BYTES: u64 = 16 << 20;
 
+/// Memory of an analysis: 16,384 frames that wait for the loudest take 9 MB, tables and histograms 2 MB, the rest is for lists.
+const ANALYSIS_BYTES: u64 = 24 << 20;
+
 /// Largest piece of audio that an encoder works on in one thread, with what it makes of it: 1024 AAC packets are 4 MiB.
 const PIECE_BYTES: u64 = 6 << 20;
 
@@ -29,6 +32,12 @@ impl Cost {
     /// What [`measure`](super::measure) takes.
     pub fn of_measuring(stream: &StreamInfo) -> Self {
         let memory_bytes = JOB_BYTES / 2 + pipe_bytes(stream.spec);
+        Self { least: Amounts { memory_bytes, threads: 2, files: 1, temp_disk_bytes: 0 }, spool_bytes: Some(0) }
+    }
+
+    /// What [`analyse_features`](super::analyse_features) takes; series are counted while they grow.
+    pub fn of_analysing(stream: &StreamInfo) -> Self {
+        let memory_bytes = JOB_BYTES + ANALYSIS_BYTES + pipe_bytes(stream.spec);
         Self { least: Amounts { memory_bytes, threads: 2, files: 1, temp_disk_bytes: 0 }, spool_bytes: Some(0) }
     }
 

@@ -35,6 +35,7 @@ pub(crate) use request::recipe_of;
 pub(crate) use run::{Resources, run};
 pub use stream::{EncodeTarget, StreamEncoder};
 
+use crate::analysis::{Analysis, AnalysisParams};
 use crate::error::Result;
 use crate::formats::{Decoder, StreamInfo};
 use crate::meter::Loudness;
@@ -48,6 +49,20 @@ pub(crate) fn plan(recipe: &Recipe, stream: &StreamInfo, spool_memory_bytes: u64
 /// What a run of `recipe` on an input of `stream` would take of an engine with so many threads.
 pub(crate) fn cost(recipe: &Recipe, stream: &StreamInfo, threads: usize) -> Result<Cost> {
     Ok(Cost::of(&job::Job::decide(recipe, stream)?, stream, threads))
+}
+
+/// Decodes and analyses all of an input.
+pub(crate) fn analyse_features(
+    decoder: &mut dyn Decoder,
+    params: &AnalysisParams,
+    control: &Control,
+    memory: &MemoryAccount,
+) -> Result<Analysis> {
+    let (rate_hz, frames) = (decoder.info().spec.rate_hz, decoder.info().duration.map(|d| d.frames));
+    let tracker = progress::Tracker::new(control, rate_hz, frames).with_memory(memory);
+    let analysis = analyse::analyse_all(decoder, params, &tracker)?;
+    tracker.done();
+    Ok(analysis)
 }
 
 /// Decodes and measures all of an input.

@@ -3,6 +3,7 @@
 //! It turns arguments into calls of [`pure_sound::Engine`] and results into text or JSON; there is no signal processing
 //! here. One file per subcommand; `context`, `job`, `console` and `failure` hold what they share.
 
+mod analyse;
 mod batch;
 mod check;
 mod completions;
@@ -59,6 +60,8 @@ enum Command {
     Tags(tags::Args),
     Loudness(loudness::Args),
     Check(check::Args),
+    #[command(alias = "analyze")]
+    Analyse(analyse::Args),
     Resample(resample::Args),
     Presets(presets::Args),
     Filters(filters::Args),
@@ -95,6 +98,7 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Tags(args) => tags::run(context, &args),
         Command::Loudness(args) => loudness::run(context, &args),
         Command::Check(args) => check::run(context, &args),
+        Command::Analyse(args) => analyse::run(context, &args),
         Command::Resample(args) => resample::run(context, &args),
         Command::Presets(args) => presets::run(context, &args),
         Command::Filters(args) => filters::run(context, &args),
@@ -126,6 +130,7 @@ mod tests {
             "puresound tags IN --json",
             "puresound tags --json IN",
             "puresound loudness IN --json",
+            "puresound analyse IN --json --series --peaks OUT.dat",
             "puresound resample IN OUT.wav --rate 48000",
             "puresound process IN -o OUT -o OUT2 --preset podcast --filter highpass:cutoff_hz=80 --loudness -16 \
              --true-peak -1 --rate 48000 --bitrate 96 --json",

@@ -21,6 +21,7 @@ const SOURCES: &[&str] = &[
     "outputs",
     "engine",
     "events",
+    "observe",
     "decoder",
     "encoder",
 ];

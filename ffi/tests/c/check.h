@@ -90,6 +90,8 @@ void test_engine(void);
 void test_streams(void);
 void test_calls(void);
 void test_events(void);
+void test_observe(void);
+void test_random(void);
 void test_threads(void);
 
 #endif

@@ -1,6 +1,11 @@
 /* Handles that are none, stale, of another type, or made up: for every function that takes one. */
 #include "check.h"
 
+static void no_event(void *user_data, const char *event_json) {
+    (void)user_data;
+    (void)event_json;
+}
+
 /* All functions with a handle, called with one that is not theirs. */
 static void refused_everywhere(uint64_t handle) {
     char *text = NULL;
@@ -31,6 +36,11 @@ static void refused_everywhere(uint64_t handle) {
     REFUSED(psnd_engine_encode_to_memory(handle, handle, "{}", NULL, &owned, &size, &text, &error));
     REFUSED(psnd_engine_poll(handle, "*", &made, &error));
     REFUSED(psnd_engine_publish(handle, "a.b", "1", &count, &error));
+    REFUSED(psnd_engine_metrics(handle, &text, &error));
+    REFUSED(psnd_engine_health(handle, NULL, &text, &error));
+    REFUSED(psnd_engine_usage(handle, &text, &error));
+    REFUSED(psnd_engine_log(handle, "info", NULL, NULL, NULL, &error));
+    REFUSED(psnd_engine_subscribe(handle, "*", no_event, NULL, NULL, &made, &error));
     REFUSED(psnd_decoder_open(handle, &input, NULL, &made, &error));
     REFUSED(psnd_encoder_new(handle, NULL, 48000, "stereo", "{\"format\":\"wav\"}", NULL, &made, &error));
     REFUSED(psnd_outputs_count(handle, &size, &error));

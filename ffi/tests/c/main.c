@@ -33,6 +33,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: %s FOLDER RECORDING\n", argv[0]);
         return 2;
     }
+    setvbuf(stdout, NULL, _IONBF, 0);
     folder = argv[1];
     recording = argv[2];
     fill_noise();
@@ -44,6 +45,8 @@ int main(int argc, char **argv) {
     test_streams();
     test_calls();
     test_events();
+    test_observe();
+    test_random();
     test_threads();
     printf("C interface: %lu calls, %lu mistakes\n", calls, mistakes);
     return mistakes == 0 && calls >= 250 ? 0 : 1;

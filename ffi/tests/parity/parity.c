@@ -928,6 +928,64 @@ static cJSON *op_cancel(context *self) {
     return result;
 }
 
+/* Runs the recipe of the case, when there is one, so that there is something to tell; 0 when it fails. */
+static int process_first(context *self) {
+    cJSON *done;
+    if (get(self->args, "request") == NULL) {
+        return 1;
+    }
+    done = process(self, NULL);
+    cJSON_Delete(done);
+    return done != NULL;
+}
+
+static cJSON *op_metrics(context *self) {
+    char *out = NULL, *line, *next;
+    cJSON *result, *families, *samples;
+    size_t length;
+    if (!process_first(self)) {
+        return NULL;
+    }
+    TRY(psnd_engine_metrics(self->engine, &out, &self->error));
+    result = cJSON_CreateObject();
+    length = strlen(out);
+    cJSON_AddBoolToObject(result, "ended", length >= 6 && strcmp(out + length - 6, "# EOF\n") == 0);
+    families = cJSON_AddObjectToObject(result, "families");
+    samples = cJSON_AddObjectToObject(result, "samples");
+    for (line = out; line != NULL && *line != '\0'; line = next) {
+        char *end = strchr(line, '\n'), *space;
+        next = end == NULL ? NULL : end + 1;
+        if (end != NULL) {
+            *end = '\0';
+        }
+        space = strrchr(line, ' ');
+        if (strncmp(line, "# TYPE ", 7) == 0 && space != NULL) {
+            *space = '\0';
+            cJSON_AddStringToObject(families, line + 7, space + 1);
+        } else if (line[0] != '#' && strstr(line, " # ") == NULL && space != NULL) {
+            *space = '\0';
+            cJSON_AddStringToObject(samples, line, space + 1);
+        }
+    }
+    psnd_string_free(out);
+    return result;
+}
+
+static cJSON *op_health(context *self) {
+    char *out = NULL;
+    TRY(psnd_engine_health(self->engine, text(self->args, "probe"), &out, &self->error));
+    return taken(out);
+}
+
+static cJSON *op_usage(context *self) {
+    char *out = NULL;
+    if (!process_first(self)) {
+        return NULL;
+    }
+    TRY(psnd_engine_usage(self->engine, &out, &self->error));
+    return taken(out);
+}
+
 static const struct {
     const char *name;
     cJSON *(*run)(context *self);
@@ -936,7 +994,7 @@ static const struct {
     {"schema", op_schema}, {"recipe", op_recipe}, {"config", op_config}, {"probe", op_probe}, {"tags", op_tags}, {"measure", op_measure},
     {"plan", op_plan}, {"process", op_process}, {"decode", op_decode}, {"encode", op_encode}, {"chain", op_chain}, {"meter", op_meter},
     {"resample", op_resample}, {"stream_decode", op_stream_decode}, {"stream_encode", op_stream_encode}, {"events", op_events},
-    {"progress", op_progress}, {"cancel", op_cancel},
+    {"progress", op_progress}, {"cancel", op_cancel}, {"metrics", op_metrics}, {"health", op_health}, {"usage", op_usage},
 };
 
 /* ---- Cases ---- */

@@ -12,7 +12,7 @@ use pure_sound::formats::tags::Metadata;
 use pure_sound::formats::{Encoded, FormatSettings, ReadOptions, Source};
 use pure_sound::processing::{Control, Progress, Recipe, Report};
 use pure_sound::{Engine, Error, schema};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{Failure, Outcome, input, live, signal};
@@ -57,6 +57,13 @@ pub fn run(op: &str, args: &Value) -> Outcome {
             }))
         }
         "encode" => encode(args),
+        "metrics" => metrics(args),
+        "health" => health(args),
+        "usage" => {
+            let engine = engine(args)?;
+            process_first(&engine, args)?;
+            Ok(serde_json::to_value(engine.resources().usage())?)
+        }
         "events" => events(args),
         "progress" => progress(args),
         "cancel" => cancel(args),
@@ -184,6 +191,48 @@ fn encode(args: &Value) -> Outcome {
     let Some(format) = format else { return Err(Failure::Case("encode to memory needs a format".into())) };
     let (told, bytes) = engine.encode_to_memory(&audio, &format, &metadata)?;
     Ok(encoded(&told, &bytes))
+}
+
+/// Runs the recipe of the case, when there is one, so that there is something to tell.
+fn process_first(engine: &Engine, args: &Value) -> Result<(), Failure> {
+    if args.get("request").is_some() {
+        process(engine, args, &Control::default())?;
+    }
+    Ok(())
+}
+
+fn metrics(args: &Value) -> Outcome {
+    let engine = engine(args)?;
+    process_first(&engine, args)?;
+    let text = engine.metrics().to_openmetrics();
+    let (mut families, mut samples) = (Map::new(), Map::new());
+    for line in text.lines() {
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            families.insert(name.into(), kind.into());
+        } else if !line.starts_with('#')
+            && !line.contains(" # ")
+            && let Some((series, value)) = line.rsplit_once(' ')
+        {
+            samples.insert(series.into(), value.into());
+        }
+    }
+    Ok(json!({ "families": families, "samples": samples, "ended": text.ends_with("# EOF\n") }))
+}
+
+fn health(args: &Value) -> Outcome {
+    let engine = engine(args)?;
+    let health = engine.health();
+    let answer = match args.get("probe").and_then(Value::as_str) {
+        None => health.all(),
+        Some("live") => health.live(),
+        Some("ready") => health.ready(),
+        Some("startup") => health.startup(),
+        Some(other) => {
+            let allowed = "live, ready, startup".into();
+            return Err(Error::InvalidValue { name: "probe".into(), value: other.into(), allowed }.into());
+        }
+    };
+    Ok(serde_json::to_value(answer)?)
 }
 
 fn events(args: &Value) -> Outcome {

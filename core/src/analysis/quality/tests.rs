@@ -93,7 +93,7 @@ fn any_split_into_blocks_gives_the_same_report() {
 fn clipping_is_found_at_full_scale_and_below() {
     for (gain, level) in [(10.0, 1.0), (20.0, 0.999), (10.0, 0.5)] {
         let x = mapped(|x| ((x * gain).clamp(-1.0, 1.0) * level * 32_767.0).round() / 32_768.0);
-        let verdict = only(&[x.clone()], VerdictName::Clipping);
+        let verdict = only(std::slice::from_ref(&x), VerdictName::Clipping);
         let first = (verdict.times[0].start_s * f64::from(RATE)).round() as usize;
         // Half a step of 16 bits.
         assert!((x[first].abs() - level).abs() < 1e-4, "{} at {first}", x[first]);
@@ -151,7 +151,7 @@ fn noise_is_told_by_its_ratio() {
         at += 1;
         x + 0.04 * hiss[at - 1]
     });
-    let verdict = only(&[x.clone()], VerdictName::Noise);
+    let verdict = only(std::slice::from_ref(&x), VerdictName::Noise);
     let floor = judge(&[x]).measurements.noise_floor_dbfs.unwrap();
     // Quietest tenth of frames of 2,048: half a dB below the mean.
     assert!((floor + 32.7).abs() < 1.0, "{floor}");

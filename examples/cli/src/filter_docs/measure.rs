@@ -90,15 +90,19 @@ pub fn level_db(samples: &[f32]) -> f64 {
 /// Level in dB of a band around `freq_hz` of the end of a signal, through a Hann window of 1024 frames; a full-scale sine
 /// reads 0.
 pub fn band_db(samples: &[f32], freq_hz: f64) -> f64 {
-    const WINDOW: usize = 1_024;
-    let part = &samples[samples.len().saturating_sub(WINDOW)..];
+    narrow_band_db(samples, freq_hz, 1_024)
+}
+
+/// As [`band_db`], through a window of `frames` frames.
+pub fn narrow_band_db(samples: &[f32], freq_hz: f64, frames: usize) -> f64 {
+    let part = &samples[samples.len().saturating_sub(frames)..];
     let (mut re, mut im) = (0.0, 0.0);
     for (n, x) in part.iter().enumerate() {
-        let window = 0.5 - 0.5 * (2.0 * PI * n as f64 / WINDOW as f64).cos();
+        let window = 0.5 - 0.5 * (2.0 * PI * n as f64 / frames as f64).cos();
         let (sin, cos) = (2.0 * PI * freq_hz * n as f64 / f64::from(RATE_HZ)).sin_cos();
         re += f64::from(*x) * window * cos;
         im += f64::from(*x) * window * sin;
     }
     // The window's mean is a half, and a sine has half its amplitude at each frequency sign.
-    20.0 * (re.hypot(im) * 4.0 / WINDOW as f64).max(1e-9).log10()
+    20.0 * (re.hypot(im) * 4.0 / frames as f64).max(1e-9).log10()
 }

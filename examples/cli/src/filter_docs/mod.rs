@@ -2,6 +2,7 @@
 
 mod measure;
 mod picture;
+mod scenes;
 mod svg;
 
 use std::fmt::Write as _;

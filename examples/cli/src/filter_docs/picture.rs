@@ -3,6 +3,7 @@
 use pure_sound::filters::{Category, FilterInfo, FilterSpec};
 
 use super::measure::{self, RATE_HZ};
+use super::scenes;
 use super::svg::{self, Axis, Line};
 
 /// A picture and what it shows.
@@ -13,10 +14,13 @@ pub struct Picture {
 
 /// None for filters whose example cannot run, such as those that need a file.
 pub fn picture(info: &FilterInfo, spec: &FilterSpec) -> Option<Picture> {
+    if let Some(picture) = scenes::scene(info.name, spec) {
+        return Some(picture);
+    }
     let linear = measure::is_linear(spec);
     match info.category {
         Category::Effects if linear => impulse(spec),
-        Category::Effects => spectrum(spec),
+        Category::Effects => spectrum(spec, "Spectrum of a sine of 1 kHz before and after.", 1_031.25, -6.0, -120.0),
         Category::Dynamics => curve(spec),
         Category::Time | Category::Restoration => waves(spec),
         _ if linear => response(spec),
@@ -24,11 +28,11 @@ pub fn picture(info: &FilterInfo, spec: &FilterSpec) -> Option<Picture> {
     }
 }
 
-fn frequencies() -> impl Iterator<Item = f64> {
+pub fn frequencies() -> impl Iterator<Item = f64> {
     (0..800).map(|n| 20.0 * 1_000f64.powf(f64::from(n) / 799.0))
 }
 
-fn response(spec: &FilterSpec) -> Option<Picture> {
+pub fn response(spec: &FilterSpec) -> Option<Picture> {
     // With the latency compensated, half of a linear-phase response comes before the impulse.
     const LEAD: usize = 1 << 13;
     let mut left = vec![0.0; LEAD + (1 << 16)];
@@ -101,19 +105,25 @@ fn impulse(spec: &FilterSpec) -> Option<Picture> {
     })
 }
 
-fn spectrum(spec: &FilterSpec) -> Option<Picture> {
-    // On a frequency of the window, away from the rate's divisors.
-    let tone = measure::sine(22.0 * 48_000.0 / 1_024.0, -6.0, RATE_HZ as usize);
+/// Of a sine of `freq_hz`, which is best one of the window, away from the rate's divisors: a multiple of 48000 / 1024.
+pub fn spectrum(
+    spec: &FilterSpec,
+    caption: &'static str,
+    freq_hz: f64,
+    level_dbfs: f64,
+    floor_dbfs: f64,
+) -> Option<Picture> {
+    let tone = measure::sine(freq_hz, level_dbfs, RATE_HZ as usize);
     let (_, out) = measure::run_both(spec, &tone)?;
     let line = |samples: &[f32], label: &str, grey| {
         let points = (0..512).map(|n| f64::from(n) * 20_000.0 / 511.0);
-        let points = points.map(|hz| (hz / 1000.0, measure::band_db(samples, hz).max(-120.0))).collect();
+        let points = points.map(|hz| (hz / 1000.0, measure::band_db(samples, hz).max(floor_dbfs))).collect();
         Line { label: label.to_owned(), points, grey }
     };
     let lines = [line(&tone, "before", true), line(&out, "after", false)];
     let x = Axis::linear("kHz", 0.0, 20.0, 2.0);
-    let y = Axis::linear("dBFS", -120.0, 6.0, 20.0);
-    Some(Picture { svg: svg::lines(&x, &y, &lines), caption: "Spectrum of a sine of 1 kHz before and after." })
+    let y = Axis::linear("dBFS", floor_dbfs, level_dbfs + 12.0, 20.0);
+    Some(Picture { svg: svg::lines(&x, &y, &lines), caption })
 }
 
 /// Bursts of a harmonic sound, the second softer, in a little noise and hum, with clicks: something for each to do.

@@ -42,7 +42,7 @@ impl Axis {
     pub fn linear(label: &'static str, min: f64, max: f64, step: f64) -> Self {
         let first = (min / step).ceil() as i64;
         let last = (max / step).floor() as i64;
-        let decimals = if step < 0.1 { 2 } else { usize::from(step < 1.0) };
+        let decimals = (-step.log10()).ceil().max(0.0) as usize;
         let ticks = (first..=last).map(|n| (n as f64 * step, format!("{:.decimals$}", n as f64 * step))).collect();
         Self { label, min, max, log: false, ticks }
     }
@@ -125,7 +125,9 @@ pub fn waves(waves: &[(&str, u32, &[f32])]) -> String {
             x.ticks.iter_mut().for_each(|t| t.1.clear());
         }
         let top = f64::from(top) * 1.05;
-        let tick = if top > 0.4 { 0.5 } else { 10f64.powf(top.log10().floor()) };
+        // One or two lines on each side: 1, 2 or 5 of some power of ten.
+        let power = 10f64.powf(top.log10().floor());
+        let tick = [5.0, 2.0].into_iter().map(|n| n * power).find(|n| *n <= top).unwrap_or(power);
         let y = Axis::linear("", -top, top, tick);
         svg.axes(area, &x, &y);
         let columns = 560usize;

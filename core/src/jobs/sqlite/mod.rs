@@ -1,0 +1,366 @@
+//! Jobs in a SQLite file: durable, shared by the processes of one machine, without a server.
+//!
+//! One thread of each store writes. What callers ask for while a transaction is being synced goes into the next one together, so
+//! that many callers share the price of the disk; each is answered when its transaction is on disk.
+
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use rusqlite::Connection;
+use serde_json::Value;
+
+use self::rows::Rows;
+use self::schema::{FileOptions, failure};
+use super::bell::Bell;
+use super::failure::JobError;
+use super::job::{HistoryEntry, Job, JobId, JobSpec, JobState, Published};
+use super::rules::{self, Rules, StoreOptions};
+use super::scope::{Gate, Limits, Scope, ScopeRules};
+use super::store::{
+    Batch, Beat, CancelOutcome, ClaimRequest, Claimed, Enqueued, JobFilter, JobStore, Lease, Stats, Swept,
+};
+use crate::error::{Error, Result};
+use crate::sync::{Mutex, lock};
+
+/// Operations that share a transaction, at most.
+const GROUP: usize = 256;
+/// How often a waiting caller looks for changes of other processes.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How a file is used.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// Time, names, ageing.
+    pub store: StoreOptions,
+    /// Do not wait for the disk: faster, and a power cut may take the last moments of what was promised. The file stays whole.
+    pub may_lose_last_ms: bool,
+    /// Use a folder on a network, where SQLite's locks may not hold.
+    pub allow_network: bool,
+    /// How long to wait for other processes that write, in milliseconds.
+    pub busy_ms: u64,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { store: StoreOptions::default(), may_lose_last_ms: false, allow_network: false, busy_ms: 30_000 }
+    }
+}
+
+/// A store in a file.
+pub struct SqliteStore {
+    options: StoreOptions,
+    path: Arc<Path>,
+    reader: Mutex<Connection>,
+    /// None once it is closing.
+    writes: Option<Sender<Work>>,
+    writer: Option<JoinHandle<()>>,
+    bell: Arc<Bell>,
+}
+
+/// Answers a caller when the transaction ended; with the error when it did not hold.
+type Answer = Box<dyn FnOnce(Option<Error>) + Send>;
+/// One operation of a transaction; without rows it is not run. False as the second part: it failed and has to be undone.
+type Work = Box<dyn FnOnce(Option<&mut Rows<'_>>) -> (Answer, bool) + Send>;
+
+impl SqliteStore {
+    /// Opens a file, and makes it when it is not there; its folder must be.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Io`] by the system; [`Error::Malformed`] for a file that is something else or
+    /// damaged; [`Error::Unsupported`] for one of a newer version, and for a network folder.
+    pub fn open(path: impl Into<PathBuf>, options: &SqliteOptions) -> Result<Self> {
+        let path: Arc<Path> = path.into().into();
+        let file = FileOptions {
+            may_lose_last_ms: options.may_lose_last_ms,
+            network: options.allow_network,
+            busy_ms: options.busy_ms,
+        };
+        let db = schema::open(&path, file)?;
+        let reader = Mutex::new(schema::open(&path, file)?);
+        let (writes, work) = unbounded();
+        let bell = Arc::<Bell>::default();
+        let writer = Writer { db, path: Arc::clone(&path), bell: Arc::clone(&bell) };
+        let writer = std::thread::Builder::new()
+            .name("puresound-jobs".into())
+            .spawn(move || writer.run(&work))
+            .map_err(|e| Error::Unavailable { what: format!("thread of the job store: {e}") })?;
+        let options = options.store.clone();
+        Ok(Self { options, path, reader, writes: Some(writes), writer: Some(writer), bell })
+    }
+
+    /// Looks at every page and index. What is wrong, in words; nothing when all is well.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::Malformed`] when it cannot be looked at.
+    pub fn check(&self) -> Result<Vec<String>> {
+        let db = lock(&self.reader);
+        let lines = db
+            .prepare("pragma integrity_check")
+            .and_then(|mut s| s.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>());
+        let lines = lines.map_err(|e| failure("check", &self.path, e))?;
+        Ok(lines.into_iter().filter(|line| line != "ok").collect())
+    }
+
+    /// Writes a copy as of now to a file that is not there yet, while the store is in use.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the file is there; [`Error::Io`].
+    pub fn back_up(&self, to: &Path) -> Result<()> {
+        if to.exists() {
+            return Err(Error::Conflict { what: format!("{} exists", to.display()) });
+        }
+        let name = to.to_str().ok_or_else(|| Error::InvalidValue {
+            name: "backup".into(),
+            value: to.display().to_string(),
+            allowed: "a path in UTF-8".into(),
+        })?;
+        let written = lock(&self.reader).execute("vacuum into ?", [name]);
+        let written = written.map_err(|e| failure("write", to, e)).and_then(|_| {
+            std::fs::File::open(to).and_then(|file| file.sync_all()).map_err(|e| Error::io("write", Some(to), e))
+        });
+        if written.is_err() {
+            // Half a copy is none.
+            let _ = std::fs::remove_file(to);
+        }
+        written
+    }
+
+    /// Runs an operation in the next transaction, and returns when that is on disk.
+    fn write<T: Send + 'static>(&self, work: impl FnOnce(&mut Rules<'_>) -> Result<T> + Send + 'static) -> Result<T> {
+        let (answers, answer) = bounded(1);
+        let options = self.options.clone();
+        let work: Work = Box::new(move |rows| {
+            let result = rows.map(|rows| work(&mut Rules::new(rows, &options)));
+            let holds = matches!(result, Some(Ok(_)));
+            let tell = move |lost: Option<Error>| {
+                let told = match (result, lost) {
+                    // What it failed at itself says more than what that did to the transaction.
+                    (Some(Err(own)), _) => Err(own),
+                    (_, Some(lost)) => Err(lost),
+                    (Some(done), None) => done,
+                    (None, None) => Err(Error::Closed { what: "job store" }),
+                };
+                // Nobody listens when the caller's thread is gone.
+                let _ = answers.send(told);
+            };
+            (Box::new(tell), holds)
+        });
+        let closed = |_| Error::Closed { what: "job store" };
+        let writes = self.writes.as_ref().ok_or(Error::Closed { what: "job store" })?;
+        writes.send(work).map_err(|_| Error::Closed { what: "job store" })?;
+        answer.recv().map_err(closed)?
+    }
+
+    /// Runs something on the connection that writes.
+    #[cfg(test)]
+    fn write_raw<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answers, answer) = bounded(1);
+        let path = Arc::clone(&self.path);
+        let work: Work = Box::new(move |rows| {
+            let result = rows.map(|rows| work(rows.db).map_err(|e| failure("write", &path, e)));
+            (Box::new(move |_| drop(answers.send(result))), true)
+        });
+        self.writes.as_ref().map(|w| w.send(work));
+        answer.recv().ok().flatten().unwrap_or(Err(Error::Closed { what: "job store" }))
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
+        let db = lock(&self.reader);
+        // One state of the file for all that is read.
+        let step = db.unchecked_transaction().map_err(|e| failure("read", &self.path, e))?;
+        work(&Rows { db: &step, path: &self.path })
+    }
+
+    /// A number that changes when another connection has written.
+    fn version(&self) -> Result<i64> {
+        let db = lock(&self.reader);
+        db.pragma_query_value(None, "data_version", |row| row.get(0)).map_err(|e| failure("read", &self.path, e))
+    }
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        drop(self.writes.take());
+        if let Some(writer) = self.writer.take() {
+            // It ends when all that was asked for is done.
+            let _ = writer.join();
+        }
+    }
+}
+
+/// The thread that writes.
+struct Writer {
+    db: Connection,
+    path: Arc<Path>,
+    bell: Arc<Bell>,
+}
+
+impl Writer {
+    fn run(self, work: &Receiver<Work>) {
+        while let Ok(first) = work.recv() {
+            let group = std::iter::once(first).chain(work.try_iter().take(GROUP - 1));
+            let changes = self.db.total_changes();
+            let (answers, lost) = self.transact(group);
+            let changed = lost.is_none() && self.db.total_changes() != changes;
+            for answer in answers {
+                answer(lost.as_ref().map(|e| failure("write", &self.path, copy(e))));
+            }
+            if changed {
+                self.bell.ring();
+            }
+        }
+    }
+
+    /// Runs a group in one transaction. Who is to be answered, and why none of it holds, if so.
+    fn transact(&self, group: impl Iterator<Item = Work>) -> (Vec<Answer>, Option<rusqlite::Error>) {
+        let mut lost = self.db.execute_batch("begin immediate").err();
+        let mut rows = Rows { db: &self.db, path: &self.path };
+        let mut answers = Vec::new();
+        for work in group {
+            // A failed operation is undone alone; the others of its transaction hold. Nothing is run outside of a transaction.
+            if lost.is_none() {
+                lost = self.db.execute_batch("savepoint operation").err();
+            }
+            let (answer, holds) = work(if lost.is_none() { Some(&mut rows) } else { None });
+            answers.push(answer);
+            let end = if holds { "release operation" } else { "rollback to operation; release operation" };
+            if lost.is_none() && self.db.is_autocommit() {
+                // As it may on a full disk.
+                lost = Some(lost_transaction());
+            } else if lost.is_none() {
+                lost = self.db.execute_batch(end).err();
+            }
+        }
+        if lost.is_none() {
+            lost = self.db.execute_batch("commit").err();
+        }
+        if lost.is_some() && !self.db.is_autocommit() {
+            // What is wrong is told already.
+            let _ = self.db.execute_batch("rollback");
+        }
+        (answers, lost)
+    }
+}
+
+/// The transaction has ended by itself, and with it what the operations before had done.
+fn lost_transaction() -> rusqlite::Error {
+    let text = "another operation of the same transaction failed, and took it down".to_owned();
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), Some(text))
+}
+
+/// Errors of SQLite cannot be copied, and everybody in a group gets one.
+fn copy(error: &rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(code, text) => rusqlite::Error::SqliteFailure(*code, text.clone()),
+        other => rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERNAL),
+            Some(other.to_string()),
+        ),
+    }
+}
+
+impl JobStore for SqliteStore {
+    fn enqueue(&self, specs: Vec<JobSpec>) -> Result<Vec<Enqueued>> {
+        self.write(|rules| rules.enqueue(specs))
+    }
+    fn enqueue_batch(&self, name: &str, data: Value, specs: Vec<JobSpec>) -> Result<(JobId, Vec<Enqueued>)> {
+        let name = name.to_owned();
+        self.write(move |rules| rules.enqueue_batch(&name, data, specs))
+    }
+    fn claim(&self, request: &ClaimRequest) -> Result<Option<Claimed>> {
+        let request = request.clone();
+        self.write(move |rules| rules.claim(&request))
+    }
+    fn beat(&self, lease: &Lease, progress: Option<f64>) -> Result<Option<Beat>> {
+        let lease = *lease;
+        self.write(move |rules| rules.beat(&lease, progress))
+    }
+    fn publish(&self, lease: &Lease, file: &Published) -> Result<Option<()>> {
+        let (lease, file) = (*lease, file.clone());
+        self.write(move |rules| rules.publish(&lease, &file))
+    }
+    fn complete(&self, lease: &Lease, result: Option<Value>) -> Result<Option<()>> {
+        let lease = *lease;
+        self.write(move |rules| rules.complete(&lease, result))
+    }
+    fn fail(&self, lease: &Lease, error: &JobError) -> Result<Option<JobState>> {
+        let (lease, error) = (*lease, error.clone());
+        self.write(move |rules| rules.fail(&lease, &error))
+    }
+    fn hand_back(&self, lease: &Lease) -> Result<Option<()>> {
+        let lease = *lease;
+        self.write(move |rules| rules.hand_back(&lease))
+    }
+    fn sweep(&self) -> Result<Swept> {
+        self.write(|rules| rules.sweep())
+    }
+    fn cancel(&self, id: JobId, why: &str) -> Result<CancelOutcome> {
+        let why = why.to_owned();
+        self.write(move |rules| rules.cancel(id, &why))
+    }
+    fn retry(&self, id: JobId) -> Result<()> {
+        self.write(move |rules| rules.retry(id))
+    }
+    fn set_gate(&self, scope: &Scope, gate: Gate) -> Result<()> {
+        let scope = scope.clone();
+        self.write(move |rules| rules.set_gate(&scope, gate))
+    }
+    fn set_limits(&self, scope: &Scope, limits: Limits) -> Result<()> {
+        let scope = scope.clone();
+        self.write(move |rules| rules.set_limits(&scope, limits))
+    }
+    fn purge(&self, finished_before_ms: u64, limit: usize) -> Result<usize> {
+        self.write(move |rules| rules.purge(finished_before_ms, limit))
+    }
+    fn scopes(&self) -> Result<Vec<ScopeRules>> {
+        self.read(|rows| super::table::Table::all_rules(rows))
+    }
+    fn get(&self, id: JobId) -> Result<Job> {
+        self.read(|rows| rules::get(rows, &self.options, id))
+    }
+    fn list(&self, filter: &JobFilter) -> Result<Vec<Job>> {
+        self.read(|rows| rules::list(rows, &self.options, filter))
+    }
+    fn history(&self, id: JobId) -> Result<Vec<HistoryEntry>> {
+        self.read(|rows| rules::history(rows, id))
+    }
+    fn batch(&self, id: JobId) -> Result<Batch> {
+        self.read(|rows| rules::batch(rows, id))
+    }
+    fn batches(&self, limit: usize) -> Result<Vec<Batch>> {
+        self.read(|rows| rules::batches(rows, limit))
+    }
+    fn stats(&self) -> Result<Stats> {
+        self.read(|rows| rules::stats(rows, &self.options))
+    }
+    fn wait(&self, seen: u64, timeout: Duration) -> Result<u64> {
+        // What this process did rings the bell; what others did shows in the version of the data. Both only grow.
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            let rung = self.bell.rung();
+            let now = rung.wrapping_add(self.version()?.unsigned_abs().wrapping_mul(1 << 32));
+            let left = deadline.map_or(POLL, |at| at.saturating_duration_since(Instant::now()).min(POLL));
+            if now != seen || left.is_zero() {
+                return Ok(now);
+            }
+            self.bell.wait(rung, left);
+        }
+    }
+}

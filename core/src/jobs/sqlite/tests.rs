@@ -1,0 +1,133 @@
+//! What is special to files.
+
+use serde_json::json;
+
+use super::*;
+use crate::jobs::bench::{spec, unique};
+
+fn open(path: &Path) -> Result<SqliteStore> {
+    SqliteStore::open(path, &SqliteOptions::default())
+}
+
+#[test]
+fn what_was_enqueued_is_there_after_closing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let id = open(&path).unwrap().enqueue(vec![unique("a")]).unwrap()[0].id;
+    let store = open(&path).unwrap();
+    assert_eq!(store.get(id).unwrap().spec, unique("a"));
+    assert!(store.enqueue(vec![unique("a")]).unwrap()[0].duplicate);
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn two_stores_share_a_file_and_wake_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let (a, b) = (open(&path).unwrap(), open(&path).unwrap());
+    let seen = b.wait(u64::MAX, Duration::ZERO).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| b.wait(seen, Duration::from_secs(600)).unwrap());
+        a.enqueue(vec![spec()]).unwrap();
+        assert_ne!(waiting.join().unwrap(), seen);
+    });
+    let lease = b.claim(&ClaimRequest::new("b")).unwrap().unwrap().lease;
+    assert_eq!(a.claim(&ClaimRequest::new("a")).unwrap(), None);
+    assert_eq!(a.complete(&lease, None).unwrap(), Some(()), "a lease holds in every process");
+}
+
+#[test]
+fn many_stores_and_threads_do_each_job_once_and_nobody_is_busy() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let stores: Vec<_> = (0..3).map(|_| open(&path).unwrap()).collect();
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for store in &stores {
+            scope.spawn(|| {
+                store.enqueue((0..20).map(|n| JobSpec::new("k", json!(n))).collect()).unwrap();
+                while let Some(claimed) = store.claim(&ClaimRequest::new("w")).unwrap() {
+                    assert_eq!(store.complete(&claimed.lease, None).unwrap(), Some(()));
+                    done.lock().unwrap().push(claimed.job.id);
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap();
+    let total = done.len();
+    done.sort_unstable();
+    done.dedup();
+    assert_eq!((done.len(), total), (60, 60));
+}
+
+#[test]
+fn a_backup_is_a_store_as_of_then_and_replaces_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("jobs.db"), folder.path().join("copy.db"));
+    let store = open(&path).unwrap();
+    let first = store.enqueue(vec![spec()]).unwrap()[0].id;
+    store.back_up(&copy).unwrap();
+    let second = store.enqueue(vec![spec()]).unwrap()[0].id;
+    let restored = open(&copy).unwrap();
+    assert!(restored.get(first).is_ok() && restored.get(second).is_err());
+    assert!(matches!(store.back_up(&copy), Err(Error::Conflict { .. })));
+    assert!(matches!(store.back_up(&folder.path().join("no/x.db")), Err(Error::NotFound { .. } | Error::Io { .. })));
+}
+
+#[test]
+fn files_of_others_of_the_future_and_of_nobody_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other.db");
+    Connection::open(&other).unwrap().execute_batch("create table t (x)").unwrap();
+    assert!(matches!(open(&other), Err(Error::Malformed { .. })));
+    let text = folder.path().join("text.db");
+    std::fs::write(&text, "this is no database, and quite long enough to be taken for one ".repeat(100)).unwrap();
+    assert!(matches!(open(&text), Err(Error::Malformed { .. })));
+    let newer = folder.path().join("newer.db");
+    drop(open(&newer).unwrap());
+    Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(open(&newer), Err(Error::Unsupported { .. })));
+    assert!(matches!(open(&folder.path().join("no/jobs.db")), Err(Error::NotFound { .. })));
+    assert!(std::fs::read_to_string(&text).unwrap().ends_with("taken for one "), "nothing was written to it");
+}
+
+#[test]
+fn a_full_file_refuses_cleanly_and_goes_on_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let store = open(&path).unwrap();
+    let kept = store.enqueue(vec![spec()]).unwrap()[0].id;
+    let limit = |pages: i64| {
+        store
+            .write_raw(move |db| db.pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0)))
+            .unwrap();
+    };
+    // SQLite refuses to grow beyond this as it does when the disk is full.
+    limit(40);
+    let large = || JobSpec::new("k", json!("x".repeat(500_000)));
+    let error = store.enqueue(vec![large()]).unwrap_err();
+    let Error::Io { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::StorageFull);
+    assert_eq!(store.list(&JobFilter::default()).unwrap().len(), 1);
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+    limit(1_000_000);
+    store.enqueue(vec![large()]).unwrap();
+    assert_eq!(store.claim(&ClaimRequest::new("w")).unwrap().unwrap().job.id, kept);
+}
+
+#[test]
+fn one_refused_request_does_not_spoil_those_that_share_its_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("jobs.db")).unwrap();
+    std::thread::scope(|scope| {
+        for n in 0..40 {
+            let store = &store;
+            scope.spawn(move || {
+                let bad = JobSpec { kind: String::new(), ..spec() };
+                let specs = if n % 2 == 0 { vec![spec()] } else { vec![spec(), bad] };
+                assert_eq!(store.enqueue(specs).is_ok(), n % 2 == 0);
+            });
+        }
+    });
+    assert_eq!(store.list(&JobFilter::default()).unwrap().len(), 20);
+}

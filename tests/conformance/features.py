@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Writes features.json: what librosa says about small signals that are made of formulas.
+
+    python tests/conformance/features.py        needs librosa 0.11 and numpy
+
+core/src/analysis/conformance.rs makes the same signals and compares.
+"""
+import json
+import pathlib
+
+import librosa
+import numpy as np
+
+RATE = 22_050
+FRAMES = 22_050
+
+
+def noise(count, seed=1):
+    """Linear congruential generator of Numerical Recipes, -1 to 1."""
+    out = np.empty(count)
+    for i in range(count):
+        seed = (seed * 1_664_525 + 1_013_904_223) % (1 << 32)
+        out[i] = (seed >> 8) / (1 << 23) - 1.0
+    return out
+
+
+def signal():
+    """A tone of three harmonics that rises from 220 Hz, decaying clicks each quarter of a second, faint noise; silence at the end."""
+    t = np.arange(FRAMES) / RATE
+    phase = 2 * np.pi * (220.0 * t + 40.0 * t * t)
+    tone = 0.3 * np.sin(phase) + 0.15 * np.sin(2 * phase) + 0.1 * np.sin(3 * phase)
+    since = t % 0.25
+    click = 0.4 * np.exp(-since * 80.0) * np.sin(2 * np.pi * 4000.0 * t)
+    x = (tone + click) + 0.01 * noise(FRAMES)
+    x[t >= 0.9] = 0.0
+    return x.astype(np.float32)
+
+
+def envelope():
+    """An onset strength of 12 s at 43 frames per second: pulses at 132 beats per minute, every other one weaker, and noise."""
+    x = 0.2 * np.abs(noise(516, 7))
+    step = 43.06640625 * 60.0 / 132.0
+    for i in range(26):
+        x[int(8 + i * step)] += 1.0 if i % 2 == 0 else 0.6
+    return x.astype(np.float32)
+
+
+def rounded(values):
+    return [[float(f"{v:.7g}") for v in row] for row in np.atleast_2d(values)]
+
+
+def main():
+    y, sr = signal(), RATE
+    mel = librosa.feature.melspectrogram(y=y, sr=sr)
+    mfcc = librosa.feature.mfcc(y=y, sr=sr)
+    short = np.abs(librosa.stft(y, n_fft=512, hop_length=160, win_length=400)) ** 2
+    htk = librosa.filters.mel(sr=sr, n_fft=512, n_mels=40, htk=True, norm=None) @ short
+    arrays = {
+        "centroid_hz": librosa.feature.spectral_centroid(y=y, sr=sr),
+        "bandwidth_hz": librosa.feature.spectral_bandwidth(y=y, sr=sr),
+        "rolloff_hz": librosa.feature.spectral_rolloff(y=y, sr=sr),
+        "flatness": librosa.feature.spectral_flatness(y=y),
+        "zero_crossing_rate": librosa.feature.zero_crossing_rate(y),
+        "rms": librosa.feature.rms(y=y),
+        "onset_strength": librosa.onset.onset_strength(y=y, sr=sr),
+        "mel": mel[::8],
+        "mel_htk": htk[::4, ::4],
+        "mfcc": mfcc,
+        "mfcc_delta": librosa.feature.delta(mfcc)[:5],
+        "mfcc_delta2": librosa.feature.delta(mfcc, order=2)[:5],
+        "chroma": librosa.feature.chroma_stft(y=y, sr=sr, tuning=0.0),
+        "contrast_db": librosa.feature.spectral_contrast(y=y, sr=sr),
+        "yin_hz": librosa.yin(y, fmin=65, fmax=2000, sr=sr),
+    }
+    onset = envelope()
+    tempo = float(librosa.feature.tempo(onset_envelope=onset, sr=sr)[0])
+    _, beats = librosa.beat.beat_track(onset_envelope=onset, sr=sr, bpm=132.0)
+    onsets = librosa.onset.onset_detect(onset_envelope=onset, sr=sr)
+    out = {
+        "librosa": librosa.__version__,
+        "arrays": {name: rounded(a) for name, a in arrays.items()},
+        "tempo_bpm": tempo,
+        "beats": [int(b) for b in beats],
+        "onsets": [int(o) for o in onsets],
+        "tuning": float(librosa.estimate_tuning(y=y, sr=sr)),
+    }
+    path = pathlib.Path(__file__).with_name("features.json")
+    path.write_text(json.dumps(out, separators=(",", ":")) + "\n")
+    print(path.stat().st_size, "bytes, tempo", tempo, "tuning", out["tuning"], len(beats), "beats", len(onsets), "onsets")
+
+
+main()
