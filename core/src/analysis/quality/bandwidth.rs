@@ -17,6 +17,13 @@ const STEP_DB: f64 = 18.0;
 const RISE_DB: f64 = 6.0;
 /// Height of an edge that a resampler leaves; shallower ones are filters of a mixer.
 const RESAMPLED_DB: f64 = 19.0;
+/// Short resamplers let mirror images through and fall over 2 kHz: from so far below half of the lower rate to so far above it the
+/// spectrum must fall by [`IMAGES_DB`], [`IMAGES_STEEPER`] times as fast as before, to a floor that is flat within [`FLAT_DB`] from there on.
+const IMAGES_DB: f64 = 18.0;
+const IMAGES_STEEPER: f64 = 2.5;
+const FLAT_DB: f64 = 4.0;
+/// That floor is of the numbers, not of the sound: the rounding of 16 bits lies at -132 dB per bin, with dither at -127.
+const NUMBERS_DB: f64 = -122.0;
 /// Without an edge the band ends where the spectrum is so far below its top, per bin.
 const REACH_DB: f64 = 95.0;
 /// Bands for the holes.
@@ -175,7 +182,44 @@ impl Bandwidth {
         if let Some(edge) = &edge {
             self.judge(edge, holes, &mut band.verdicts);
         }
+        if let Some(verdict) = self.upsampled(edge.as_ref()) {
+            band.verdicts.push(verdict);
+        }
         band
+    }
+
+    /// Whether the spectrum ends as one of a lower rate does.
+    fn upsampled(&self, edge: Option<&Edge>) -> Option<Verdict> {
+        let rates = RATES_HZ.into_iter().filter(|rate| *rate < self.rate_hz * 0.95);
+        // Steep resamplers end below half of the lower rate, short ones let mirror images through above it. From 44.1 to 48 kHz only a
+        // narrow range tells them from the filters of encoders.
+        let reached = |rate: f64| if rate < 30_000.0 { rate * 0.45..=rate * 0.585 } else { rate * 0.485..=rate * 0.51 };
+        let sharp = edge.filter(|edge| edge.step_db >= RESAMPLED_DB);
+        let by_edge =
+            |rate: f64| sharp.filter(|edge| reached(rate).contains(&edge.hz)).map(|edge| (edge.hz, edge.step_db));
+        let found = rates.clone().find_map(|rate| by_edge(rate).map(|found| (rate, found)));
+        let found =
+            found.or_else(|| rates.clone().find_map(|rate| self.images(rate / 2.0).map(|db| (rate, (rate / 2.0, db)))));
+        let (rate, (hz, fall_db)) = found?;
+        let text = format!(
+            "stored at {:.0} Hz, but nothing is above {hz:.0} Hz, where the level falls by {fall_db:.0} dB: it was made at a lower rate, such as {rate:.0} Hz, or filtered by an encoder.",
+            self.rate_hz
+        );
+        let value = (fall_db, RESAMPLED_DB.min(IMAGES_DB), "dB");
+        Some(Verdict::new(VerdictName::Upsampled, Severity::Warning, value, text))
+    }
+
+    /// The fall around `half_hz`, when it is that of a short resampler with its mirror images.
+    fn images(&self, half_hz: f64) -> Option<f64> {
+        if half_hz < 3_500.0 || half_hz + 2_500.0 > self.rate_hz / 2.0 {
+            return None;
+        }
+        let at_db = |offset_hz: f64| self.mean_db(half_hz + offset_hz - 250.0, half_hz + offset_hz + 250.0);
+        let (far_db, below_db, above_db) = (at_db(-2_750.0), at_db(-750.0), at_db(1_750.0));
+        let fall_db = below_db - above_db;
+        let steeper = fall_db / 2.5 >= IMAGES_STEEPER * (far_db - below_db) / 2.0;
+        let flat = self.rest_db(half_hz + 1_500.0) <= above_db + FLAT_DB;
+        (fall_db >= IMAGES_DB && steeper && flat && above_db <= NUMBERS_DB).then_some(fall_db)
     }
 
     /// The highest place within [`REACH_DB`] of the top.
@@ -191,10 +235,6 @@ impl Bandwidth {
     fn judge(&self, edge: &Edge, holes: f64, verdicts: &mut Vec<Verdict>) {
         let nyquist_hz = self.rate_hz / 2.0;
         let Edge { hz, step_db, .. } = *edge;
-        // Steep resamplers end below half of the lower rate, short ones let mirror images through above it. From 44.1 to 48 kHz only a
-        // narrow range tells them from the filters of encoders.
-        let reached = |rate: f64| if rate < 30_000.0 { rate * 0.45..=rate * 0.585 } else { rate * 0.485..=rate * 0.51 };
-        let rate = RATES_HZ.iter().find(|rate| **rate < self.rate_hz * 0.95 && reached(**rate).contains(&hz));
         if holes >= LOSSY_HOLES && self.rate_hz >= 32_000.0 && hz < 20_800.0 {
             let text = format!(
                 "ends at {hz:.0} Hz with a step of {step_db:.0} dB, and {:.0} % of the frames have empty bands below: it probably went through a lossy codec.",
@@ -202,13 +242,6 @@ impl Bandwidth {
             );
             let value = (holes, LOSSY_HOLES, "share of frames");
             verdicts.push(Verdict::new(VerdictName::LossyOrigin, Severity::Info, value, text));
-        } else if let Some(rate) = rate.filter(|_| step_db >= RESAMPLED_DB) {
-            let text = format!(
-                "stored at {:.0} Hz, but nothing is above {hz:.0} Hz and the edge is {step_db:.0} dB high: it was made at a lower rate, such as {rate:.0} Hz, or filtered by an encoder.",
-                self.rate_hz
-            );
-            let value = (step_db, RESAMPLED_DB, "dB");
-            verdicts.push(Verdict::new(VerdictName::Upsampled, Severity::Warning, value, text));
         }
         if hz < NARROW * nyquist_hz {
             let text = format!("the sound ends at {hz:.0} Hz, of {nyquist_hz:.0} Hz that the rate allows.");

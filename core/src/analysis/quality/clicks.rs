@@ -10,11 +10,11 @@ use super::verdict::{MAX_SPANS, Severity, Span, Verdict, VerdictName};
 
 const ORDER: usize = 12;
 /// Over the median of the residual, as a deviation of a normal distribution.
-const OVER_MEDIAN: f32 = 16.0;
+const OVER_MEDIAN: f32 = 12.0;
 /// Over the peaks of the residual 0.4 to 5 ms before and after.
-const OVER_AROUND: f32 = 6.0;
+const OVER_AROUND: f32 = 5.5;
 /// In full scale: what is less is not heard beside sound.
-const MIN_RESIDUAL: f32 = 0.03;
+const MIN_RESIDUAL: f32 = 0.02;
 /// Other peaks of at least a third within this time, so many, make a pulse train.
 const TRAIN_S: f64 = 0.06;
 const TRAIN: usize = 2;

@@ -12,15 +12,18 @@ const MAX_S: f64 = 5.0;
 const ZERO: f32 = 1.5e-5;
 /// RMS on both sides.
 const LOUD: f64 = 0.003;
-/// The last millisecond before the gap, and the first after it, against the ten around: what fades is below.
-const ABRUPT: f64 = 0.35;
+/// The last 3 ms before the gap, and the first after it, against the twenty around: what fades is below. Shorter edges meet bass where it
+/// crosses zero.
+const EDGE_S: f64 = 0.003;
+const AROUND_S: f64 = 0.020;
+const ABRUPT: f64 = 0.3;
 
 /// Where a channel is.
 enum State {
     Sound,
     /// So many zeros, after sound that ended abruptly or not.
     Zeros(u64, bool),
-    /// After a gap of so many frames, sum of squares of the first millisecond and of all since.
+    /// After a gap of so many frames, sum of squares of the first 3 ms and of all since.
     After(u64, u64, f64, f64),
 }
 
@@ -44,12 +47,12 @@ impl Gaps {
     pub fn new(rate_hz: f64) -> Self {
         let frames = |s: f64| ((s * rate_hz).round() as u64).max(4);
         Self {
-            short: frames(0.001),
-            long: frames(0.010),
+            short: frames(EDGE_S),
+            long: frames(AROUND_S),
             max: frames(MAX_S),
             min: frames(MIN_S),
             frames: 0,
-            ring: vec![0.0; frames(0.010) as usize],
+            ring: vec![0.0; frames(AROUND_S) as usize],
             at: 0,
             state: State::Sound,
             zeros: 0,

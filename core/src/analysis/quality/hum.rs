@@ -1,9 +1,11 @@
 //! Mains hum: 50 or 60 Hz and harmonics that stand still.
 //!
-//! The channels are taken down to about 2 kHz and looked at in windows of 4 s, whose bins are 0.25 Hz apart: close enough to tell 50 Hz
-//! from the note G1 (49.0 Hz). A harmonic is there when a window has a peak within 0.3 Hz of it that stands out of the bins around, and it
-//! is hum when that is so in nearly all windows at about the same level (compare M. Brandt, J. Bitzer, "Automatic detection of hum in
-//! audio signals", JAES 62(9), 2014, which Essentia's `HumDetector` follows).
+//! Sound is taken down to about 2 kHz and looked at in windows of 1 s. In a stretch of about 8 s the windows are added in phase at the
+//! exact frequency of each harmonic, each weighted by the inverse of the power that lies beside the harmonic in it: that is the maximum
+//! likelihood estimate of a line in noise of changing level (S. Kay, *Fundamentals of Statistical Signal Processing: Estimation Theory*,
+//! section 4.5), so that the soft moments between the notes decide. A note does not stay in phase, nor at its level; what is left of it is
+//! refused by comparing the quarters of the stretch (compare M. Brandt, J. Bitzer, "Automatic detection of hum in audio signals", JAES 62(9),
+//! 2014). All harmonics share one base, which may be off by 0.15 Hz.
 
 use std::sync::Arc;
 
@@ -12,25 +14,35 @@ use realfft::{RealFftPlanner, RealToComplex};
 
 use super::spectrum::hann;
 use super::verdict::{Severity, Verdict, VerdictName};
+use crate::audio::Buffer;
 use crate::meter::level::power_db;
 
 const BASES: [f64; 2] = [50.0, 60.0];
 const HARMONICS: usize = 8;
-/// Distance of a peak from its harmonic, in Hz.
-const NEAR_HZ: f64 = 0.3;
-/// Over the median of the bins within 8 Hz.
-const PROMINENT_DB: f64 = 10.0;
-/// Share of windows with the harmonic.
-const STEADY: f64 = 0.7;
-/// Between the 20th and the 80th percentile of its level.
-const SPREAD_DB: f64 = 6.0;
-/// A single harmonic must stand out so far, and be one of the first two.
-const ALONE_DB: f64 = 22.0;
+/// Offsets of the base that windows are correlated at, in Hz, and the finer ones around each by turning their phases.
+const OFFSETS_HZ: [f64; 3] = [-0.1, 0.0, 0.1];
+const FINE_HZ: [f64; 11] = [-0.05, -0.04, -0.03, -0.02, -0.01, 0.0, 0.01, 0.02, 0.03, 0.04, 0.05];
+/// Windows of a stretch, with half a window between them, and the fewest that are judged.
+const STRETCH: usize = 16;
+const FEWEST: usize = 6;
+/// Power of the line over what noise would leave, from which a harmonic counts: 1 is the mean of noise, distributed exponentially.
+const LINE: f64 = 16.0;
+/// One harmonic alone must be one of the first two and stand out so far.
+const ALONE: f64 = 150.0;
+/// The same for a quarter of a stretch that confirms the line.
+const CONFIRMS: f64 = 4.0;
+/// Quarters that must confirm; none may contradict.
+const QUARTERS: usize = 2;
+/// Distance of a quarter from the whole, as a share of its power, and what noise explains, in variances.
+const APART: f64 = 0.25;
+const APART_NOISE: f64 = 6.0;
+/// Share of the power of a line that is taken as noise, so that no single window, such as one of silence, decides.
+const UNSURE: f64 = 0.01;
+/// Share of the stretches with hum.
+const STEADY: f64 = 0.5;
 /// Hum below is not heard.
 const FLOOR_DBFS: f64 = -85.0;
 const ERROR_DBFS: f64 = -40.0;
-/// Windows kept: 30 minutes at one per 2 s; of longer recordings every second, fourth... window.
-const KEPT: usize = 900;
 
 /// Low-pass and decimation of one channel.
 struct Decimator {
@@ -58,21 +70,43 @@ impl Decimator {
     }
 }
 
-/// Per window: prominence and level of each harmonic of each base.
-type Window = [[(f32, f32); HARMONICS]; 2];
+/// What one window holds at one harmonic: its amplitude for each offset, and the power of the noise beside it.
+#[derive(Clone, Copy, Default)]
+struct Line {
+    amplitudes: [Complex<f64>; OFFSETS_HZ.len()],
+    noise: f64,
+}
 
-/// All channels.
+type Window = [[Line; HARMONICS]; BASES.len()];
+
+/// Hum of a stretch.
+#[derive(Clone, Copy)]
+struct Hit {
+    power: f64,
+    /// Bit `k` is harmonic `k + 1`.
+    harmonics: u8,
+}
+
+/// One mix of the channels.
+struct Mix {
+    decimator: Decimator,
+    mixed: Vec<f32>,
+    low: Vec<f32>,
+    windows: Vec<Window>,
+    stretches: [Vec<Option<Hit>>; BASES.len()],
+    /// Frames at the low rate before `low`.
+    start: u64,
+}
+
+/// The middle of all channels and, where there are two, their side.
 pub(super) struct Hum {
     rate_hz: f64,
     size: usize,
-    decimators: Vec<Decimator>,
-    low: Vec<Vec<f32>>,
+    mixes: Vec<Mix>,
     forward: Arc<dyn RealToComplex<f32>>,
     taper: Vec<f32>,
-    windows: Vec<Window>,
-    /// Every so many windows one is kept; those seen.
-    stride: usize,
-    seen: usize,
+    time: Vec<f32>,
+    spectrum: Vec<Complex<f32>>,
 }
 
 /// Steady hum.
@@ -86,136 +120,205 @@ impl Hum {
     pub fn new(rate_hz: f64, channels: usize) -> Self {
         let factor = (rate_hz / 2_000.0).floor().max(1.0) as usize;
         let rate = rate_hz / factor as f64;
-        // At least 4 s, and a power of two.
-        let size = ((4.0 * rate) as usize).next_power_of_two();
+        let size = (0.9 * rate) as usize;
+        let size = size.next_power_of_two();
         let taps: Arc<[f32]> = low_pass(factor).into();
-        let decimator =
-            || Decimator { ring: vec![0.0; 2 * taps.len()], taps: Arc::clone(&taps), at: 0, phase: 0, factor };
+        let mix = || Mix {
+            decimator: Decimator { ring: vec![0.0; 2 * taps.len()], taps: Arc::clone(&taps), at: 0, phase: 0, factor },
+            mixed: Vec::new(),
+            low: Vec::with_capacity(size),
+            windows: Vec::with_capacity(STRETCH),
+            stretches: Default::default(),
+            start: 0,
+        };
         Self {
             rate_hz: rate,
             size,
-            decimators: (0..channels).map(|_| decimator()).collect(),
-            low: vec![Vec::with_capacity(size); channels],
+            mixes: (0..if channels == 2 { 2 } else { 1 }).map(|_| mix()).collect(),
             forward: RealFftPlanner::<f32>::new().plan_fft_forward(size),
             taper: hann(size),
-            windows: Vec::new(),
-            stride: 1,
-            seen: 0,
+            time: vec![0.0; size],
+            spectrum: vec![Complex::default(); size / 2 + 1],
         }
     }
 
-    pub fn push<'a>(&mut self, channels: impl Iterator<Item = &'a [f32]>) {
-        for ((decimator, low), samples) in self.decimators.iter_mut().zip(&mut self.low).zip(channels) {
-            decimator.push(samples, low);
+    pub fn push(&mut self, block: &Buffer) {
+        let scale = 1.0 / block.channel_count().max(1) as f32;
+        for (index, mix) in self.mixes.iter_mut().enumerate() {
+            mix.mixed.clear();
+            mix.mixed.resize(block.frames(), 0.0);
+            for (channel, samples) in block.channels().enumerate() {
+                // The second mix is the difference of two channels.
+                let gain = if index == 1 && channel == 1 { -scale } else { scale };
+                mix.mixed.iter_mut().zip(samples).for_each(|(sum, x)| *sum += gain * x);
+            }
+            mix.decimator.push(&mix.mixed, &mut mix.low);
         }
-        while self.low.first().is_some_and(|low| low.len() >= self.size) {
-            if self.seen.is_multiple_of(self.stride) {
-                self.window();
-            }
-            self.seen += 1;
-            for low in &mut self.low {
-                low.drain(..self.size / 4);
-            }
-            if self.windows.len() == KEPT {
-                let mut index = 0;
-                self.windows.retain(|_| {
-                    index += 1;
-                    index % 2 == 1
-                });
-                self.stride *= 2;
+        while self.mixes.first().is_some_and(|mix| mix.low.len() >= self.size) {
+            for index in 0..self.mixes.len() {
+                self.window(index);
             }
         }
     }
 
-    fn window(&mut self) {
-        let bins = self.size / 2 + 1;
-        let mut power = vec![0.0f32; bins];
-        let mut spectrum = vec![Complex::default(); bins];
-        for low in &self.low {
-            let mut time: Vec<f32> = self.taper.iter().zip(low).map(|(w, x)| w * x).collect();
-            // Lengths are fixed, so that it cannot fail.
-            let _ = self.forward.process(&mut time, &mut spectrum);
-            for (power, bin) in power.iter_mut().zip(&spectrum) {
-                *power += bin.norm_sqr();
-            }
+    /// Looks at the first window of a mix and takes half of it away.
+    fn window(&mut self, index: usize) {
+        let mix = &mut self.mixes[index];
+        for ((to, from), weight) in self.time.iter_mut().zip(&mix.low).zip(&self.taper) {
+            *to = from * weight;
         }
-        let step_hz = self.rate_hz / self.size as f64;
-        // Mean square of a sine with its energy in one bin of a Hann window, per channel.
-        let scale = 8.0 / (self.size as f64).powi(2) / self.low.len() as f64;
-        let mut window: Window = Default::default();
-        for (base, harmonics) in BASES.iter().zip(&mut window) {
-            for (k, harmonic) in harmonics.iter_mut().enumerate() {
-                let hz = base * (k + 1) as f64;
-                if hz + 10.0 < self.rate_hz / 2.0 {
-                    *harmonic = prominence(&power, hz / step_hz, step_hz, scale);
+        let mut window = Window::default();
+        // A sine of amplitude a sums up to a / 2 times the sum of the taper, which is half its size: its mean square is then the square.
+        let scale = 8f64.sqrt() / self.size as f64;
+        for (base, lines) in BASES.iter().zip(&mut window) {
+            for (k, line) in lines.iter_mut().enumerate() {
+                for (offset, amplitude) in OFFSETS_HZ.iter().zip(&mut line.amplitudes) {
+                    let hz = (base + offset) * (k + 1) as f64;
+                    if hz < self.rate_hz * 0.45 {
+                        let turns = hz / self.rate_hz;
+                        *amplitude = at_frequency(&self.time, turns) * turned(-turns * mix.start as f64) * scale;
+                    }
                 }
             }
         }
-        self.windows.push(window);
+        // Lengths are fixed, so that it cannot fail.
+        let _ = self.forward.process(&mut self.time, &mut self.spectrum);
+        let power: Vec<f64> = self.spectrum.iter().map(|bin| f64::from(bin.norm_sqr()) * scale * scale).collect();
+        for (base, lines) in BASES.iter().zip(&mut window) {
+            for (k, line) in lines.iter_mut().enumerate() {
+                line.noise = beside(&power, base * (k + 1) as f64, self.rate_hz / self.size as f64);
+            }
+        }
+        mix.windows.push(window);
+        mix.low.drain(..self.size / 2);
+        mix.start += self.size as u64 / 2;
+        if mix.windows.len() == STRETCH {
+            self.end_stretch(index);
+        }
+    }
+
+    fn end_stretch(&mut self, index: usize) {
+        let step_s = self.size as f64 / 2.0 / self.rate_hz;
+        let mix = &mut self.mixes[index];
+        for (base, stretches) in mix.stretches.iter_mut().enumerate() {
+            stretches.push(judge(&mix.windows, base, step_s));
+        }
+        mix.windows.clear();
     }
 
     pub fn finish(mut self) -> Option<Found> {
-        // Half a window is enough to look once, with silence behind.
-        if self.windows.is_empty() && self.low.first().is_some_and(|low| low.len() >= self.size / 2) {
-            self.low.iter_mut().for_each(|low| low.resize(self.size, 0.0));
-            self.window();
-        }
-        let found = BASES.iter().enumerate().filter_map(|(index, base)| self.judge(index, *base));
-        found.max_by(|a, b| a.0.total_cmp(&b.0)).map(|f| f.1)
-    }
-
-    /// Score and hum of one base.
-    fn judge(&self, base: usize, base_hz: f64) -> Option<(f64, Found)> {
-        if self.windows.is_empty() {
-            return None;
-        }
-        let mut found = Found { base_hz, level_dbfs: 0.0, harmonics: Vec::new() };
-        let (mut power, mut score, mut alone) = (0.0, 0.0, false);
-        for k in 0..HARMONICS {
-            let mut there: Vec<(f32, f32)> = self.windows.iter().map(|w| w[base][k]).collect();
-            let count = there.iter().filter(|h| f64::from(h.0) >= PROMINENT_DB).count();
-            if (count as f64) < STEADY * there.len() as f64 {
-                continue;
+        for index in 0..self.mixes.len() {
+            if self.mixes[index].windows.len() >= FEWEST {
+                self.end_stretch(index);
             }
-            there.retain(|h| f64::from(h.0) >= PROMINENT_DB);
-            there.sort_by(|a, b| a.1.total_cmp(&b.1));
-            let at = |share: f64| f64::from(there[((there.len() - 1) as f64 * share) as usize].1);
-            if at(0.8) - at(0.2) > SPREAD_DB || at(0.5) < FLOOR_DBFS {
-                continue;
-            }
-            let prominence = f64::from(there.iter().map(|h| h.0).sum::<f32>() / there.len() as f32);
-            found.harmonics.push(k as u32 + 1);
-            power += 10f64.powf(at(0.5) / 10.0);
-            score += prominence;
-            alone |= k < 2 && prominence >= ALONE_DB;
         }
-        found.level_dbfs = power_db(power);
-        let whole = found.harmonics.len() >= 2 && found.harmonics[0] <= 3;
-        // Harmonics of one base alone may be common ones: 300 Hz is of both.
-        (whole || alone).then_some((score, found))
+        let mut best: Option<(f64, Found)> = None;
+        for mix in &self.mixes {
+            for (base_hz, stretches) in BASES.iter().zip(&mix.stretches) {
+                let mut hits: Vec<Hit> = stretches.iter().flatten().copied().collect();
+                if hits.is_empty() || (hits.len() as f64) < STEADY * stretches.len() as f64 {
+                    continue;
+                }
+                hits.sort_by(|a, b| a.power.total_cmp(&b.power));
+                let power = hits[hits.len() / 2].power;
+                let score = power * hits.len() as f64;
+                let often = |k: &u32| hits.iter().filter(|h| h.harmonics >> (k - 1) & 1 == 1).count() * 2 >= hits.len();
+                if best.as_ref().is_none_or(|(most, _)| score > *most) {
+                    let harmonics = (1..=HARMONICS as u32).filter(often).collect();
+                    best = Some((score, Found { base_hz: *base_hz, level_dbfs: power_db(power), harmonics }));
+                }
+            }
+        }
+        best.map(|(_, found)| found)
     }
 }
 
-/// How far the peak near `bin` stands out of the bins around, in dB, and its level in dBFS RMS; 0 when the peak is elsewhere.
-fn prominence(power: &[f32], bin: f64, step_hz: f64, scale: f64) -> (f32, f32) {
-    let bins = |hz: f64| (hz / step_hz).round() as usize;
-    let centre = bin.round() as usize;
-    let (near, beside, around) = (bins(NEAR_HZ).max(1), bins(1.5), bins(8.0));
-    let Some(part) = power.get(centre.saturating_sub(around)..=centre + around) else { return (0.0, -200.0) };
-    let middle = centre - centre.saturating_sub(around);
-    let top =
-        (middle - beside.min(middle)..=middle + beside).max_by(|a, b| part[*a].total_cmp(&part[*b])).unwrap_or(middle);
-    if top.abs_diff(middle) > near {
-        return (0.0, -200.0);
+/// `exp(2 pi i turns)`.
+fn turned(turns: f64) -> Complex<f64> {
+    let (sin, cos) = (std::f64::consts::TAU * turns.fract()).sin_cos();
+    Complex::new(cos, sin)
+}
+
+/// The Fourier transform at a frequency in turns per sample, by Horner's rule.
+fn at_frequency(samples: &[f32], turns: f64) -> Complex<f64> {
+    let step = turned(-turns);
+    samples.iter().rev().fold(Complex::default(), |sum, x| sum * step + f64::from(*x))
+}
+
+/// Power of the noise beside a line: the median of the bins 2.5 to 8 Hz away.
+fn beside(power: &[f64], hz: f64, step_hz: f64) -> f64 {
+    let mut around: Vec<f64> = power
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| (2.5..8.0).contains(&(*n as f64 * step_hz - hz).abs()))
+        .map(|(_, p)| *p)
+        .collect();
+    if around.is_empty() {
+        return f64::INFINITY;
     }
-    let mut others: Vec<f32> =
-        part.iter().enumerate().filter(|(n, _)| n.abs_diff(middle) > beside).map(|(_, p)| *p).collect();
-    let half = others.len() / 2;
-    let median = *others.select_nth_unstable_by(half, f32::total_cmp).1;
-    let prominence = power_db(f64::from(part[top]) / f64::from(median.max(1e-20)));
-    // The main lobe of a Hann window is four bins wide; its energy is 1.5 times that of the middle one.
-    let lobe: f32 = part[top.saturating_sub(2)..(top + 3).min(part.len())].iter().sum();
-    (prominence as f32, power_db(f64::from(lobe) * scale / 1.5) as f32)
+    let half = around.len() / 2;
+    let median = *around.select_nth_unstable_by(half, f64::total_cmp).1;
+    // Power of noise is distributed exponentially: its median is ln 2 times its mean.
+    (median / std::f64::consts::LN_2).max(1e-16)
+}
+
+/// Weighted mean of the amplitudes of windows from the number `first` on at one frequency, and the sum of the weights: the inverse of its
+/// variance. `turns`: of the finer offset from one window to the next.
+fn amplitude(
+    windows: &[Window],
+    first: usize,
+    (base, k): (usize, usize),
+    offset: usize,
+    turns: f64,
+) -> (Complex<f64>, f64) {
+    let (mut sum, mut weights) = (Complex::default(), 0.0);
+    for (n, window) in windows.iter().enumerate() {
+        let line = &window[base][k];
+        let weight = 1.0 / (line.noise + UNSURE * line.amplitudes[offset].norm_sqr());
+        sum += line.amplitudes[offset] * turned(-turns * (first + n) as f64) * weight;
+        weights += weight;
+    }
+    if weights > 0.0 { (sum / weights, weights) } else { (sum, 0.0) }
+}
+
+/// Whether a stretch holds hum of a base. `step_s`: between windows.
+fn judge(windows: &[Window], base: usize, step_s: f64) -> Option<Hit> {
+    let turns = |k: usize, fine_hz: f64| fine_hz * (k + 1) as f64 * step_s;
+    let score = |(offset, fine_hz): (usize, f64)| -> f64 {
+        let line = |k: usize| {
+            let (a, weights) = amplitude(windows, 0, (base, k), offset, turns(k, fine_hz));
+            // Logarithms, so that no single harmonic, which may be a note, decides.
+            (a.norm_sqr() * weights).ln_1p()
+        };
+        (0..HARMONICS).map(line).sum()
+    };
+    let places = (0..OFFSETS_HZ.len()).flat_map(|offset| FINE_HZ.map(|fine_hz| (offset, fine_hz)));
+    let best = places.map(|place| (score(place), place)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let (offset, fine_hz) = best?.1;
+    let mut hit = Hit { power: 0.0, harmonics: 0 };
+    let mut alone = false;
+    for k in 0..HARMONICS {
+        let (all, weights) = amplitude(windows, 0, (base, k), offset, turns(k, fine_hz));
+        let power = all.norm_sqr();
+        if power * weights < LINE || power_db(power) < FLOOR_DBFS {
+            continue;
+        }
+        let (mut confirmed, mut refused) = (0, 0);
+        let quarter = windows.len().div_ceil(4);
+        for (index, part) in windows.chunks(quarter).enumerate() {
+            let (a, weights) = amplitude(part, index * quarter, (base, k), offset, turns(k, fine_hz));
+            let near = (a - all).norm_sqr() <= APART * power + APART_NOISE / weights;
+            refused += usize::from(!near);
+            confirmed += usize::from(near && power * weights >= CONFIRMS);
+        }
+        if refused == 0 && confirmed >= QUARTERS {
+            hit.power += power;
+            hit.harmonics |= 1 << k;
+            alone |= k < 2 && power * weights >= ALONE;
+        }
+    }
+    let whole = hit.harmonics.count_ones() >= 2 && hit.harmonics & 0b111 != 0;
+    (whole || alone).then_some(hit)
 }
 
 /// Windowed sinc with its edge at 0.4 of the new rate.

@@ -53,7 +53,8 @@ pub struct Measurements {
     pub effective_bits: Option<u32>,
     /// Level of the quietest tenth of the frames that are not digital silence, in dBFS.
     pub noise_floor_dbfs: Option<f64>,
-    /// The louder half of the frames against that floor, in dB; only when the floor sounds like noise.
+    /// The louder half of the frames against the noise, in dB: that of the pauses when the floor sounds like noise, else that which stands
+    /// still in some bands while the sound goes on; none when neither is there.
     pub snr_db: Option<f64>,
     /// Spectral flatness of that floor within narrow bands, 0 to 1: 0.56 for white noise, near 0 for notes.
     pub floor_flatness: Option<f64>,
@@ -213,7 +214,7 @@ impl QualityAnalyser {
         self.stereo.push(block);
         self.edges.push(block);
         self.dynamics.push(block, self.loudness.short_term_lufs());
-        self.hum.push(block.channels());
+        self.hum.push(block);
         if self.spectra.push(block) {
             self.noise.push(&self.spectra.power, self.spectra.mean_square);
             self.bandwidth.push(&self.spectra.power, self.spectra.mean_square);
