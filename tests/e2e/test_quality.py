@@ -63,6 +63,15 @@ def test_hum_made_by_sox_is_found_with_its_base(base_hz, tmp_path):
     assert check(mixed)["quality"]["measurements"]["hum_hz"] == base_hz
 
 
+def test_noise_under_music_is_found(tmp_path):
+    music, noisy = ffmpeg(MUSIC, tmp_path / "music.wav", "-ac", "1", "-t", "8"), tmp_path / "noisy.wav"
+    samples, rate = soundfile.read(music)
+    assert "noise" not in verdicts(music)
+    noise = np.random.default_rng(1).standard_normal(len(samples))
+    soundfile.write(noisy, samples + noise * np.sqrt(np.mean(samples**2)) * 10 ** (-10 / 20), rate, subtype="PCM_16")
+    assert "noise" in verdicts(noisy)
+
+
 @pytest.mark.parametrize("ms", [5, 30])
 def test_a_drop_out_is_found_where_it_is(ms, tmp_path):
     samples, rate = soundfile.read(SPEECH)
