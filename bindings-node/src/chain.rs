@@ -88,7 +88,7 @@ impl Chain {
     #[napi]
     pub fn process(&mut self, env: &Env, planes: Planes, interleaved: bool) -> napi::Result<()> {
         let max_frames = self.max_frames;
-        self.with(env, |chain, block| planes.change(block, max_frames, interleaved, |block| chain.process(block)))
+        self.with(env, |chain, block| planes.change(block, max_frames, interleaved, chain))
     }
 
     /// What filters held back, after the last `process`; null when that is all.

@@ -8,6 +8,7 @@ use napi::bindgen_prelude::{
 use napi::{JsValue, sys};
 use pure_sound::Error as CoreError;
 use pure_sound::audio::{Buffer, ChannelLayout, Spec};
+use pure_sound::filters::Chain;
 
 /// Frames that cross at once: two channels of input, and what the filters hold of them, fit a processor's first cache.
 pub const BLOCK_FRAMES: usize = 1024;
@@ -177,17 +178,18 @@ impl Planes {
         Ok(())
     }
 
-    /// Calls `each` with all samples in blocks of at most `max_frames`, and writes the blocks back to where they came from.
+    /// Sends all samples through `chain`, in blocks of at most `max_frames`, and writes them back to where they came from. Samples that
+    /// are only multiplied stay where they are.
     ///
     /// # Errors
-    /// As [`Planes::read`]; [`CoreError::InvalidValue`] when channels share memory; [`CoreError::Conflict`] when `each` leaves another
+    /// As [`Planes::read`]; [`CoreError::InvalidValue`] when channels share memory; [`CoreError::Conflict`] when the chain leaves another
     /// number of frames or another spec.
     pub fn change(
         mut self,
         block: &mut Buffer,
         max_frames: usize,
         interleaved: bool,
-        mut each: impl FnMut(&mut Buffer),
+        chain: &mut Chain,
     ) -> pure_sound::Result<()> {
         let spec = block.spec();
         let (whole, frames) = self.shape(spec.channels(), interleaved)?;
@@ -195,10 +197,19 @@ impl Planes {
         if whole.is_none() && (1..self.planes.len()).any(shared) {
             return Err(wrong("channels that share memory".into(), "channels apart from each other".into()));
         }
+        if frames > 0
+            && let Some(mut scaling) = chain.scaling(frames)
+        {
+            for plane in whole.as_slice().iter().chain(self.planes.iter().filter(|_| whole.is_none())) {
+                // SAFETY: the arrays do not share memory, and JavaScript does not run meanwhile.
+                scaling.apply(unsafe { std::slice::from_raw_parts_mut(plane.data, plane.length) });
+            }
+            return Ok(());
+        }
         for start in (0..frames).step_by(max_frames) {
             let count = max_frames.min(frames - start);
             self.fill(whole, block, spec, start, count);
-            each(block);
+            chain.process(block);
             if block.frames() != count || block.spec() != spec {
                 return Err(CoreError::Conflict {
                     what: "these filters change the length, rate or channels: use ChainStream, not samples in place"

@@ -27,6 +27,13 @@ impl State {
     /// # Safety
     /// The array is borrowed for writing.
     unsafe fn in_place(&mut self, spec: Spec, place: &Place, max_frames: usize) -> Result<()> {
+        // SAFETY: this function's contract.
+        if let Some(stretches) = unsafe { place.stretches() }
+            && let Some(mut scaling) = self.chain.scaling(place.frames())
+        {
+            stretches.for_each(|samples| scaling.apply(samples));
+            return Ok(());
+        }
         for start in (0..place.frames()).step_by(max_frames) {
             let count = max_frames.min(place.frames() - start);
             self.block.set_spec(spec);

@@ -192,6 +192,27 @@ impl Place {
         }
     }
 
+    /// The samples where they lie, one stretch of memory after the other; `None` when they do not lie side by side.
+    ///
+    /// # Safety
+    /// As [`Place::write`].
+    pub unsafe fn stretches(&self) -> Option<impl Iterator<Item = &mut [f32]>> {
+        let (channels, frames) = (self.channels as isize, self.frames as isize);
+        let (count, stride, length) = match (self.channel_stride, self.frame_stride) {
+            _ if frames == 0 => (0, 0, 0),
+            // Channels in any order, so long as they do not share memory.
+            (stride, 1) if channels == 1 || stride.abs() >= frames => (channels, stride, frames),
+            (1, stride) if stride == channels => (1, 0, channels * frames),
+            _ => return None,
+        };
+        // SAFETY: this function's contract; each stretch is within the array's shape and apart from the others.
+        Some(
+            (0..count).map(move |n| unsafe {
+                std::slice::from_raw_parts_mut(self.first.offset(n * stride), length as usize)
+            }),
+        )
+    }
+
     /// All of it as a buffer: one copy, for what keeps its input.
     ///
     /// # Safety

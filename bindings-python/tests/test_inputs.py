@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,19 @@ def test_all_forms_of_an_input_give_the_same() -> None:
         for given in inputs:
             got = pure_sound.decode(given)  # type: ignore[arg-type]
             numpy.testing.assert_array_equal(got.samples, want, str(type(given)))
+
+
+def test_urls_are_read_by_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = importlib.import_module("fsspec").filesystem("memory")
+    memory.pipe("/talks/one.flac", SPEECH.read_bytes())
+    want = pure_sound.decode(SPEECH).samples
+    numpy.testing.assert_array_equal(pure_sound.decode("memory://talks/one.flac").samples, want)
+    assert pure_sound.probe(SPEECH.resolve().as_uri())["stream"]["container"] == "flac"
+    with pytest.raises(FileNotFoundError):
+        pure_sound.decode("memory://talks/two.flac")
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(ImportError, match="pip install fsspec"):
+        pure_sound.decode("memory://talks/one.flac")
 
 
 def test_a_file_object_is_read_from_where_it_stands() -> None:

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use pure_sound::audio::{Buffer, ChannelLayout, Spec};
+use pure_sound::audio::{ChannelLayout, Spec};
 use pure_sound::filters::{Chain, FilterSpec};
 
 const BLOCK_FRAMES: usize = 480;
@@ -16,7 +16,8 @@ fn main() -> pure_sound::Result<()> {
     let mut chain = Chain::new(&specs)?;
     let spec = Spec::new(48_000, ChannelLayout::from_count(2));
     chain.prepare(spec, BLOCK_FRAMES)?;
-    let mut block = Buffer::new(spec, BLOCK_FRAMES);
+    let mut block = chain.new_block()?;
+    block.set_frames(BLOCK_FRAMES);
     let mut state = 1_u32;
     for channel in block.channels_mut() {
         for sample in channel {

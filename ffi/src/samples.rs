@@ -41,6 +41,9 @@ fn check_channels(given: usize, wanted: usize) -> Result<()> {
 /// Most channels of live objects and of audio in memory.
 const MAX_CHANNELS: usize = 1024;
 
+/// Most arrays that are compared with each other.
+const MAX_COMPARED: usize = 16;
+
 /// Refuses counts of channels that cannot be meant, before memory is asked for.
 ///
 /// # Errors
@@ -177,6 +180,29 @@ impl Output {
         }
     }
 
+    /// All of the `frames` frames where they lie, one array after the other. `None` when arrays share memory, or are too many for it
+    /// to be told quickly.
+    ///
+    /// # Safety
+    /// There is room, as was promised when this was made for so many `channels`, and nothing else refers to it meanwhile.
+    pub unsafe fn arrays(&self, channels: usize, frames: usize) -> Option<impl Iterator<Item = &mut [f32]>> {
+        let (arrays, length) = match self {
+            _ if frames == 0 => (&[][..], 0), // the pointers may be NULL
+            Self::Planar(arrays) if channels <= MAX_COMPARED => {
+                // SAFETY: the caller's promise.
+                (unsafe { std::slice::from_raw_parts(*arrays, channels) }, frames)
+            }
+            Self::Planar(_) => return None,
+            Self::Interleaved(samples) => (std::slice::from_ref(samples), frames * channels),
+        };
+        let apart = |a: &*mut f32, b: &*mut f32| a.addr().abs_diff(b.addr()) >= length * size_of::<f32>();
+        if !arrays.iter().enumerate().all(|(n, a)| arrays[..n].iter().all(|b| apart(a, b))) {
+            return None;
+        }
+        // SAFETY: arrays of the caller, writable for these samples and apart from each other.
+        Some(arrays.iter().map(move |array| unsafe { std::slice::from_raw_parts_mut(*array, length) }))
+    }
+
     /// Writes `count` frames of `block` from `first` to the frames from `start`. Does not allocate.
     ///
     /// # Safety
@@ -285,6 +311,23 @@ mod tests {
             unsafe { output.copy_from(&block, 0, 3, 2) };
             assert_eq!(flat, expected);
         }
+    }
+
+    #[test]
+    fn arrays_are_given_where_they_lie_unless_they_share_memory() {
+        let mut samples = [0.0_f32; 8];
+        let start = samples.as_mut_ptr();
+        let apart = [start, start.wrapping_add(4)];
+        let shared = [start, start.wrapping_add(3)];
+        let raise = |array: &mut [f32]| array.iter_mut().for_each(|x| *x += 1.0);
+        // SAFETY: 4 samples from the start, from 4 or from 3, of 8.
+        unsafe {
+            Output::planar(apart.as_ptr(), 2, 2, 4).unwrap().arrays(2, 4).unwrap().for_each(raise);
+            Output::interleaved(start, 2, 4).unwrap().arrays(2, 4).unwrap().for_each(raise);
+            assert!(Output::planar(shared.as_ptr(), 2, 2, 4).unwrap().arrays(2, 4).is_none());
+            assert_eq!(Output::planar(std::ptr::null(), 2, 2, 0).unwrap().arrays(2, 0).unwrap().count(), 0);
+        }
+        assert_eq!(samples, [2.0; 8]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from ._audio import Audio
@@ -12,7 +13,8 @@ from ._audio import Audio
 if TYPE_CHECKING:
     from . import types
 
-#: An input: a path, bytes, a binary file object (read from where it stands), or audio in memory.
+#: An input: a path, a URL such as ``s3://bucket/talk.mp3`` (by fsspec), bytes, a binary file object (read from where it stands), or
+#: audio in memory.
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Audio
 #: An output: a path or a binary file object.
 Target = str | os.PathLike[str] | IO[bytes]
@@ -26,7 +28,23 @@ def as_input(source: Source) -> Any:
     """The input as the extension takes it."""
     if isinstance(source, Audio):
         return (source.samples, source.rate_hz, source.layout)
+    if isinstance(source, str) and _is_url(source):
+        return _open_url(source)
     return source
+
+
+def _is_url(text: str) -> bool:
+    scheme, colon, _ = text.partition("://")
+    return colon != "" and scheme.isascii() and scheme.replace("+", "").isalnum()
+
+
+def _open_url(url: str) -> IO[bytes]:
+    try:
+        fsspec = import_module("fsspec")
+    except ImportError:
+        # As pandas and others do: stores and their credentials are its business.
+        raise ImportError(f"{url}: URLs are read with fsspec; pip install fsspec, and the package for that store, such as s3fs") from None
+    return cast("IO[bytes]", fsspec.open(url, "rb").open())
 
 
 def is_file_object(target: Target) -> bool:

@@ -101,6 +101,13 @@ pub(super) fn parse(bytes: &[u8], format: Format) -> Result<Option<Node>, Unread
     }
 }
 
+/// The value of a YAML document, null for an empty one; what is wrong with it, and where, otherwise.
+pub(crate) fn yaml_value(text: &str) -> Result<Value, String> {
+    let node = yaml(text)
+        .map_err(|Unreadable { place, message }| format!("line {}, column {}: {message}", place.line, place.column))?;
+    Ok(node.map_or(Value::Null, |node| node.value()))
+}
+
 fn place_of(text: &str, byte: usize) -> Place {
     let before = text.get(..byte).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |i| i + 1);

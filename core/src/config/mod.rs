@@ -32,6 +32,7 @@ mod store;
 mod tests;
 mod watch;
 
+pub(crate) use document::yaml_value;
 pub use edit::FileEdit;
 pub use generation::{Cause, Generation};
 pub use keys::{Guard, KeyInfo, schema_of};

@@ -5,8 +5,9 @@
 //! (the same, chapter 13: the complex cepstrum of a minimum-phase sequence is causal, so its phase follows from its
 //! gain). Everything in f64.
 
-use realfft::RealFftPlanner;
-use realfft::num_complex::Complex;
+use rustfft::algorithm::Radix4;
+use rustfft::num_complex::Complex;
+use rustfft::{Fft, FftDirection};
 
 use crate::error::{Error, Result};
 
@@ -23,16 +24,14 @@ const FLOOR_DB: f64 = -140.0;
 pub fn linear_phase(gain_db: impl Fn(f64) -> f64, taps: usize, rate_hz: f64) -> Result<Vec<f32>> {
     let taps = taps | 1;
     let grid = check(taps)?;
-    let mut spectrum: Vec<Complex<f64>> = (0..=grid / 2)
-        .map(|k| Complex::new(10f64.powf(gain_db(k as f64 * rate_hz / grid as f64).max(FLOOR_DB) / 20.0), 0.0))
-        .collect();
-    let time = inverse(&mut spectrum, grid)?;
+    let gain = |freq_hz| 10f64.powf(gain_db(freq_hz).max(FLOOR_DB) / 20.0);
+    let time = transform(even(gain, grid, rate_hz), FftDirection::Inverse);
     let half = taps / 2;
     let window = |t: f64| 0.5 + 0.5 * (std::f64::consts::PI * t).cos();
     Ok((0..taps)
         .map(|n| {
             let distance = n.abs_diff(half);
-            (time[distance] * window(distance as f64 / (half + 1) as f64)) as f32
+            (time[distance].re * window(distance as f64 / (half + 1) as f64)) as f32
         })
         .collect())
 }
@@ -45,18 +44,16 @@ pub fn minimum_phase(gain_db: impl Fn(f64) -> f64, taps: usize, rate_hz: f64) ->
     let grid = check(taps)?;
     // Natural logarithm of the gain; its transform is the cepstrum.
     let to_log = std::f64::consts::LN_10 / 20.0;
-    let mut spectrum: Vec<Complex<f64>> = (0..=grid / 2)
-        .map(|k| Complex::new(gain_db(k as f64 * rate_hz / grid as f64).max(FLOOR_DB) * to_log, 0.0))
-        .collect();
-    let mut cepstrum = inverse(&mut spectrum, grid)?;
+    let log_gain = |freq_hz| gain_db(freq_hz).max(FLOOR_DB) * to_log;
+    let mut cepstrum = transform(even(log_gain, grid, rate_hz), FftDirection::Inverse);
     // What lies before 0 (the upper half) is folded to after 0.
     cepstrum[1..grid / 2].iter_mut().for_each(|c| *c *= 2.0);
-    cepstrum[grid / 2 + 1..].fill(0.0);
-    RealFftPlanner::<f64>::new().plan_fft_forward(grid).process(&mut cepstrum, &mut spectrum).map_err(failed)?;
+    cepstrum[grid / 2 + 1..].fill(Complex::ZERO);
+    let mut spectrum = transform(cepstrum, FftDirection::Forward);
     for z in &mut spectrum {
         *z = z.exp();
     }
-    let time = inverse(&mut spectrum, grid)?;
+    let time = transform(spectrum, FftDirection::Inverse);
     let fade = taps / 4;
     Ok((0..taps)
         .map(|n| {
@@ -66,7 +63,7 @@ pub fn minimum_phase(gain_db: impl Fn(f64) -> f64, taps: usize, rate_hz: f64) ->
             } else {
                 1.0
             };
-            (time[n] * gain) as f32
+            (time[n].re * gain) as f32
         })
         .collect())
 }
@@ -77,19 +74,24 @@ fn check(taps: usize) -> Result<usize> {
     Ok((taps * OVERSAMPLING).next_power_of_two().max(64))
 }
 
-fn failed(error: realfft::FftError) -> Error {
-    Error::internal(format!("transform of a filter design: {error}"))
+/// `value(freq_hz)` over a whole turn of `grid` points, which its second half mirrors.
+fn even(value: impl Fn(f64) -> f64, grid: usize, rate_hz: f64) -> Vec<Complex<f64>> {
+    let mut points: Vec<_> =
+        (0..=grid / 2).map(|k| Complex::new(value(k as f64 * rate_hz / grid as f64), 0.0)).collect();
+    points.extend_from_within(1..grid / 2);
+    points[grid / 2 + 1..].reverse();
+    points
 }
 
-fn inverse(spectrum: &mut [Complex<f64>], grid: usize) -> Result<Vec<f64>> {
-    let mut time = vec![0.0; grid];
-    // Both ends are real by definition.
-    for end in [0, grid / 2] {
-        spectrum[end].im = 0.0;
+/// The transform of `points`, whose number is a power of two; scaled so that there and back changes nothing. By one algorithm, not a
+/// planner: all that a planner may choose would be in every program, twice, for a few filter designs in f64.
+fn transform(mut points: Vec<Complex<f64>>, direction: FftDirection) -> Vec<Complex<f64>> {
+    Radix4::new(points.len(), direction).process(&mut points);
+    if direction == FftDirection::Inverse {
+        let scale = 1.0 / points.len() as f64;
+        points.iter_mut().for_each(|z| *z *= scale);
     }
-    RealFftPlanner::<f64>::new().plan_fft_inverse(grid).process(spectrum, &mut time).map_err(failed)?;
-    time.iter_mut().for_each(|x| *x /= grid as f64);
-    Ok(time)
+    points
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
 use crate::formats::tags::Metadata;
 use crate::formats::{Encoded, FormatSettings, ReadOptions, Source};
-use crate::processing::{Control, EncodeTarget, Output, Overwrite, StreamEncoder};
+use crate::processing::progress::Tracker;
+use crate::processing::{Control, EncodeTarget, Output, Overwrite, Stage, StreamEncoder};
 use crate::services::seams::Operation;
 
 /// Frames that are decoded at once: a cancel waits for no more than these.
@@ -36,12 +37,15 @@ impl Engine {
         // A header may claim anything, so its word is taken up to a size only. Memory that is never touched costs nothing.
         let mut audio = Buffer::new(spec, expected.unwrap_or(0).min(TRUSTED_FRAMES));
         let mut block = Buffer::new(spec, READ_FRAMES);
+        let tracker = Tracker::for_reading(control, spec.rate_hz, duration.map(|d| d.frames));
         loop {
-            control.cancel.check()?;
+            tracker.check()?;
             let count = decoder.read(&mut block, READ_FRAMES)?;
             if count == 0 {
+                tracker.done();
                 return Ok(audio);
             }
+            tracker.advance(Stage::Analyse, count, spec.rate_hz);
             let frames = audio.frames() + count;
             if !audio.try_grow(frames) {
                 let needed = frames as f64 * spec.channels() as f64 * 4.0;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::control::{ChainControl, Receiver, Target, target};
 use super::driven::Driven;
 use super::finite::make_finite;
+use super::scaling::Scaling;
 use super::spec::build_all;
 use super::{Filter, FilterSpec, Prepared, registry};
 use crate::audio::{Buffer, ChannelLayout, Spec};
@@ -33,6 +34,8 @@ pub struct Chain {
     receiver: Option<Receiver>,
     non_finite_samples: u64,
     realtime: bool,
+    /// See [`Chain::scaling`].
+    factors: Vec<f32>,
     prepared: Option<Prepared>,
     /// Filters already drained by `finish`.
     finished: usize,
@@ -71,6 +74,7 @@ impl Chain {
             let free = |(index, p): (usize, &super::ParamInfo)| p.live && !filters[*stage].has_curve(first + index);
             targets.push(Target { info, free: info.parameters.iter().enumerate().map(free).collect() });
         }
+        let factors = Vec::with_capacity(filters.len());
         Ok(Self {
             filters,
             places,
@@ -78,6 +82,7 @@ impl Chain {
             glide_ms: DEFAULT_GLIDE_MS,
             receiver: None,
             non_finite_samples: 0,
+            factors,
             realtime: specs.iter().all(FilterSpec::is_realtime),
             prepared: None,
             finished: 0,
@@ -139,6 +144,14 @@ impl Chain {
         if self.prepared.is_none() {
             return;
         }
+        if let Some(mut scaling) = self.scaling(block.frames()) {
+            return block.channels_mut().for_each(|samples| scaling.apply(samples));
+        }
+        self.filters_alone(block);
+    }
+
+    /// As `process`, whatever the filters are.
+    pub(super) fn filters_alone(&mut self, block: &mut Buffer) {
         self.receive();
         let mut replaced = make_finite(block);
         for filter in &mut self.filters {
@@ -146,6 +159,25 @@ impl Chain {
         }
         replaced += make_finite(block);
         self.non_finite_samples += replaced;
+    }
+
+    /// For hosts that have samples in memory of their own: takes the next `frames` frames as processed and gives what does it
+    /// where they lie, without a copy, when all that the filters do to them is to multiply. `None` when they do more, or before
+    /// `prepare`: then nothing has happened yet, and [`Chain::process`] does it. There is no limit to `frames`.
+    ///
+    /// # Real-time
+    /// Safe.
+    pub fn scaling(&mut self, frames: usize) -> Option<Scaling<'_>> {
+        self.prepared?;
+        self.receive();
+        self.factors.clear();
+        for filter in &self.filters {
+            self.factors.push(filter.factor(frames)?); // as many were reserved
+        }
+        for filter in &mut self.filters {
+            filter.skip(frames);
+        }
+        Some(Scaling { factors: &self.factors, non_finite_samples: &mut self.non_finite_samples })
     }
 
     /// Takes what the control has sent.

@@ -133,6 +133,16 @@ impl Driven {
         true
     }
 
+    /// The factor that each of the next `frames` frames is multiplied by, when that is all that happens to them; see [`Self::skip`].
+    pub fn factor(&self, frames: usize) -> Option<f32> {
+        if self.next < self.position + frames as u64 { None } else { self.filter.factor() }
+    }
+
+    /// Goes on by `frames` frames that were processed elsewhere.
+    pub fn skip(&mut self, frames: usize) {
+        self.position += frames as u64;
+    }
+
     /// Sets what is due at the present position, and finds when the next is.
     fn control(&mut self) {
         let now = self.position;

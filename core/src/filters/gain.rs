@@ -67,6 +67,10 @@ impl Filter for Gain {
         }
     }
 
+    fn factor(&self) -> Option<f32> {
+        (self.ramp.done == self.ramp.frames).then_some(self.factor)
+    }
+
     fn set_parameter(&mut self, index: usize, value: f64) -> bool {
         let set = self.params.set_number(index, value);
         if set {

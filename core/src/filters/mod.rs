@@ -112,6 +112,7 @@ pub mod reverb;
 pub mod reverse;
 pub mod ring_mod;
 pub mod saturation;
+mod scaling;
 pub mod sections;
 pub mod sidechain;
 pub mod spec;
@@ -142,6 +143,7 @@ pub use curve::{Curve, CurveShape};
 pub use file_chain::FileChain;
 pub use params::{Category, ParamInfo, ParamKind};
 pub use registry::{FilterInfo, filters};
+pub use scaling::Scaling;
 pub use spec::FilterSpec;
 
 use std::borrow::Cow;
@@ -234,6 +236,12 @@ pub trait Filter: Send {
     /// [`Error::OutOfRange`].
     fn check_parameter(&self, _index: usize, _value: f64) -> Result<()> {
         Ok(())
+    }
+
+    /// The factor that each sample is multiplied by until the next change of a parameter, when that is all that the filter does,
+    /// without state. Real-time safe.
+    fn factor(&self) -> Option<f32> {
+        None
     }
 
     /// What was found since the last call, in order of time. Only some filters for files have anything to tell.

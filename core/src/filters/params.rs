@@ -162,15 +162,21 @@ pub trait FilterParams: Default + Serialize + serde::de::DeserializeOwned + sche
 
     /// What the filter does.
     fn summary() -> String;
+    /// Its parameters in order, as data.
+    fn described() -> &'static [Described];
     /// Its parameters in order.
-    fn parameters() -> Vec<ParamInfo>;
+    fn parameters() -> Vec<ParamInfo> {
+        infos(Self::described(), &serde_json::to_value(Self::default()).unwrap_or_default())
+    }
     /// Checks the parameters against their ranges.
     ///
     /// # Errors
     /// [`Error::OutOfRange`] for the first that is outside, NaN included.
     fn check_ranges(&self) -> Result<()>;
     /// Unit of the parameter at `index`; empty when there is none.
-    fn unit(index: usize) -> &'static str;
+    fn unit(index: usize) -> &'static str {
+        Self::described().get(index).and_then(|p| p.range.first()).map_or("", |(_, _, unit)| unit)
+    }
     /// The real number at `index` of [`FilterParams::parameters`]; none for other types.
     fn number(&self, index: usize) -> Option<f64>;
     /// [`FilterParams::REALTIME`], and that of the filters within.
@@ -185,6 +191,38 @@ pub trait FilterParams: Default + Serialize + serde::de::DeserializeOwned + sche
     /// # Errors
     /// Those of the loader.
     fn load_assets(&mut self, loader: &mut dyn super::assets::AssetLoader) -> Result<()>;
+}
+
+/// What [`filter_params!`] says of a parameter. Data, and one function that reads it: code for each parameter would be large.
+pub struct Described {
+    /// Name, ending in the unit.
+    pub name: &'static str,
+    /// Type.
+    pub kind: ParamKind,
+    /// Allowed values of choices.
+    pub choices: &'static [&'static str],
+    /// Smallest and largest value, and the unit; empty for what is no number.
+    pub range: &'static [(f64, f64, &'static str)],
+    /// Lines of the documentation.
+    pub doc: &'static [&'static str],
+}
+
+fn infos(described: &[Described], defaults: &serde_json::Value) -> Vec<ParamInfo> {
+    let info = |p: &Described| {
+        let range = p.range.first();
+        ParamInfo {
+            name: p.name,
+            kind: p.kind,
+            unit: range.map_or("", |(_, _, unit)| unit),
+            min: range.map(|(min, _, _)| *min),
+            max: range.map(|(_, max, _)| *max),
+            choices: p.choices,
+            live: false, // the registry asks the filter
+            default: defaults.get(p.name).cloned().unwrap_or_default(),
+            summary: paragraph(p.doc),
+        }
+    };
+    described.iter().map(info).collect()
 }
 
 /// Checks one parameter. Used by [`filter_params!`].
@@ -261,31 +299,17 @@ macro_rules! filter_params {
                 $crate::filters::params::paragraph(&[$($summary),+])
             }
 
-            fn parameters() -> Vec<$crate::filters::params::ParamInfo> {
-                use $crate::filters::params::{ParamInfo, ParamValue, paragraph};
-                let defaults = serde_json::to_value(Self::default()).unwrap_or_default();
-                vec![$(
-                    #[allow(unused_mut)]
-                    {
-                        let mut info = ParamInfo {
-                            name: stringify!($field),
-                            kind: <$ty as ParamValue>::KIND,
-                            unit: "",
-                            min: None,
-                            max: None,
-                            choices: <$ty as ParamValue>::CHOICES,
-                            live: false, // the registry asks the filter
-                            default: defaults.get(stringify!($field)).cloned().unwrap_or_default(),
-                            summary: paragraph(&[$($doc),+]),
-                        };
-                        $(
-                            info.unit = $unit;
-                            info.min = Some($min as f64);
-                            info.max = Some($max as f64);
-                        )?
-                        info
-                    }
-                ),+]
+            fn described() -> &'static [$crate::filters::params::Described] {
+                use $crate::filters::params::{Described, ParamValue};
+                const {
+                    &[$(Described {
+                        name: stringify!($field),
+                        kind: <$ty as ParamValue>::KIND,
+                        choices: <$ty as ParamValue>::CHOICES,
+                        range: &[$(($min as f64, $max as f64, $unit))?],
+                        doc: &[$($doc),+],
+                    }),+]
+                }
             }
 
             fn check_ranges(&self) -> $crate::error::Result<()> {
@@ -306,18 +330,6 @@ macro_rules! filter_params {
             ) -> $crate::error::Result<()> {
                 $($crate::filters::params::ParamValue::load_assets(&mut self.$field, loader)?;)+
                 Ok(())
-            }
-
-            #[allow(unused_assignments, unused_mut)]
-            fn unit(index: usize) -> &'static str {
-                let mut at = 0;
-                $(
-                    if at == index {
-                        $(return $unit;)?
-                    }
-                    at += 1;
-                )+
-                ""
             }
 
             #[allow(unused_assignments)]

@@ -147,7 +147,7 @@ fn insert_raw(raw: &mut BTreeMap<String, Value>, file: &str, text: &str) -> Resu
         value: detail,
         allowed: "a preset: name, version, category, description, recipe".into(),
     };
-    let value: Value = serde_saphyr::from_str(text).map_err(|e| invalid(e.to_string()))?;
+    let value: Value = crate::config::yaml_value(text).map_err(invalid)?;
     let name = value.get("name").and_then(Value::as_str).ok_or_else(|| invalid("no name".into()))?.to_owned();
     raw.insert(name, value);
     Ok(())

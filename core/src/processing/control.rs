@@ -12,7 +12,7 @@ pub use crate::cancel::CancelToken;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Stage {
-    /// Decoding, filtering and measuring the input.
+    /// Decoding, filtering and measuring the input; all that there is in a job without outputs.
     Analyse,
     /// Finding the gain that meets the target.
     Solve,

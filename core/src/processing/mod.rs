@@ -15,7 +15,7 @@ mod follow;
 mod job;
 mod lane;
 mod pipe;
-mod progress;
+pub(crate) mod progress;
 mod publish;
 mod recipe;
 mod report;
@@ -59,7 +59,7 @@ pub(crate) fn analyse_features(
     memory: &MemoryAccount,
 ) -> Result<Analysis> {
     let (rate_hz, frames) = (decoder.info().spec.rate_hz, decoder.info().duration.map(|d| d.frames));
-    let tracker = progress::Tracker::new(control, rate_hz, frames).with_memory(memory);
+    let tracker = progress::Tracker::for_reading(control, rate_hz, frames).with_memory(memory);
     let analysis = analyse::analyse_all(decoder, params, &tracker)?;
     tracker.done();
     Ok(analysis)
@@ -68,7 +68,7 @@ pub(crate) fn analyse_features(
 /// Decodes and measures all of an input.
 pub(crate) fn measure(decoder: &mut dyn Decoder, control: &Control, memory: &MemoryAccount) -> Result<Loudness> {
     let (rate_hz, frames) = (decoder.info().spec.rate_hz, decoder.info().duration.map(|d| d.frames));
-    let tracker = progress::Tracker::new(control, rate_hz, frames).with_memory(memory);
+    let tracker = progress::Tracker::for_reading(control, rate_hz, frames).with_memory(memory);
     let (loudness, _) = analyse::measure_all(decoder, Stage::Analyse, &tracker)?;
     tracker.done();
     Ok(loudness)

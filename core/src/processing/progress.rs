@@ -28,6 +28,8 @@ pub(crate) struct Tracker<'a> {
     stages: Option<&'a StageFn<'a>>,
     memory: MemoryAccount,
     outputs: f64,
+    /// As [`SHARES`]; all of it is the reading in a job without outputs.
+    shares: [f64; SHARES.len()],
     started: Instant,
     rate_hz: f64,
     failed: AtomicBool,
@@ -74,12 +76,18 @@ impl<'a> Tracker<'a> {
             stages: None,
             memory: MemoryAccount::unlimited(),
             outputs: 1.0,
+            shares: SHARES.map(|(_, share)| share),
             started: now,
             rate_hz: f64::from(rate_hz),
             failed: AtomicBool::new(false),
             entering: Mutex::new(()),
             state: Mutex::new(state),
         }
+    }
+
+    /// For a job that only reads: to decode, to measure, to analyse.
+    pub fn for_reading(control: &'a Control, rate_hz: u32, frames: Option<u64>) -> Self {
+        Self { shares: [1.0, 0.0, 0.0, 0.0, 0.0], ..Self::new(control, rate_hz, frames) }
     }
 
     /// For so many outputs, each of which does the work behind the analysis.
@@ -150,7 +158,7 @@ impl<'a> Tracker<'a> {
         state.stage_started = Instant::now();
         if stage == Stage::Publish {
             // What is left is less than the estimate can tell.
-            state.fraction = state.fraction.max(1.0 - SHARES[index].1);
+            state.fraction = state.fraction.max(1.0 - self.shares[index]);
         }
         let fraction = self.fraction(&mut state);
         // Whoever hears of it must not hold up threads of the job that are in a stage.
@@ -194,7 +202,7 @@ impl<'a> Tracker<'a> {
         for index in (0..SHARES.len() - 1).rev() {
             within[index] = within[index].max(within[index + 1]);
         }
-        let sum: f64 = SHARES.iter().zip(within).map(|((_, share), within)| share * within).sum();
+        let sum: f64 = self.shares.iter().zip(within).map(|(share, within)| share * within).sum();
         state.fraction = state.fraction.max(sum);
         state.fraction
     }
@@ -216,7 +224,9 @@ impl<'a> Tracker<'a> {
     pub fn done(&self) {
         if let Some(tell) = &self.control.progress {
             let mut state = self.state();
-            state.stage = index_of(Stage::Publish);
+            if self.shares[index_of(Stage::Publish)] > 0.0 {
+                state.stage = index_of(Stage::Publish);
+            }
             let mut progress = self.snapshot(&mut state);
             drop(state);
             progress.fraction = 1.0;
@@ -259,6 +269,23 @@ mod tests {
         assert!(heard.len() > 40);
         assert!(heard.windows(2).all(|w| w[0].fraction <= w[1].fraction));
         assert_eq!(heard.last().unwrap().fraction, 1.0);
+    }
+
+    #[test]
+    fn a_job_that_only_reads_is_done_when_all_is_read() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&heard);
+        let control = Control {
+            progress: Some(Arc::new(move |p: &Progress| sink.lock().unwrap().push((p.stage, p.fraction)))),
+            ..Control::default()
+        };
+        let tracker = Tracker::for_reading(&control, 48_000, Some(96_000));
+        for _ in 0..2 {
+            tracker.state.lock().unwrap().last_told = None;
+            tracker.advance(Stage::Analyse, 48_000, 48_000);
+        }
+        tracker.done();
+        assert_eq!(*heard.lock().unwrap(), [0.5, 1.0, 1.0].map(|fraction| (Stage::Analyse, fraction)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod k_weight;
 mod k_weight_one;
 mod polyphase;
 pub mod scalar;
+mod scale;
 
 pub use basic::{dot, peak, sum_of_squares};
 pub use bends::peaks_and_bends;
@@ -30,6 +31,7 @@ pub use interpolate::{INTERPOLATOR_TAPS, Interpolator};
 pub use k_weight::{KCoefficients, KState, k_weight};
 pub use k_weight_one::{KBlock, KOne};
 pub use polyphase::{PhaseBlock, interpolate_rows};
+pub use scale::{all_finite, scale};
 
 use std::sync::OnceLock;
 

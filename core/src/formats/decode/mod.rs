@@ -165,6 +165,30 @@ fn open_any(
     Err(refused)
 }
 
+/// Containers of one track that are read here; those that [`compressed`] reads tell for themselves.
+const SINGLE_TRACK: [Container; 11] = [
+    Container::Wav,
+    Container::Rifx,
+    Container::Rf64,
+    Container::Bw64,
+    Container::W64,
+    Container::Aiff,
+    Container::Aifc,
+    Container::Caf,
+    Container::Au,
+    Container::Flac,
+    Container::WavPack,
+];
+
+/// For files that cannot have several tracks.
+///
+/// # Errors
+/// [`Error::OutOfRange`] when another than the first is wanted.
+fn check_only_track(options: &ReadOptions) -> Result<()> {
+    let track = f64::from(options.track.unwrap_or(0));
+    Error::check_range("track", track, 0.0, 0.0, "")
+}
+
 fn open_builtin(
     media: Box<dyn MediaSource>,
     bytes: u64,
@@ -172,6 +196,9 @@ fn open_builtin(
     options: &ReadOptions,
 ) -> Result<Box<dyn Decoder>> {
     let at_start = |media| Input::new(media, bytes, head.container_start);
+    if SINGLE_TRACK.iter().any(|container| head.container == Some(*container)) {
+        check_only_track(options)?;
+    }
     match head.container {
         Some(Container::Wav | Container::Rifx | Container::Rf64 | Container::Bw64) => {
             wav::open(at_start(media)?, options)
@@ -213,6 +240,14 @@ impl Seek for SharedMedia {
 mod tests {
     use super::*;
     use crate::formats::{Codec, Duration};
+
+    #[test]
+    fn a_track_that_is_not_there_is_refused() {
+        let open_track =
+            |track| open(Source::from(wav()), &ReadOptions { track: Some(track), ..ReadOptions::default() });
+        assert!(open_track(0).is_ok());
+        assert!(matches!(open_track(1), Err(Error::OutOfRange { name, max: 0.0, .. }) if name == "track"));
+    }
 
     /// Two frames of 8-bit mono.
     fn wav() -> Vec<u8> {

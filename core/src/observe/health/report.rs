@@ -57,7 +57,7 @@ pub struct HealthAnswer {
     /// What this is about.
     pub description: String,
     /// What each check found, by `component:measure`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub checks: BTreeMap<String, Vec<CheckAnswer>>,
 }
 

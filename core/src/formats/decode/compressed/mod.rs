@@ -77,6 +77,13 @@ fn open_reader(mut bytes: Bytes, options: &ReadOptions) -> Result<CompressedRead
     if head.starts_with(&[0x1A, 0x45, 0xDF, 0xA3]) {
         return open_mkv(bytes, options);
     }
+    let reader = open_single(bytes, &head)?;
+    super::check_only_track(options)?;
+    Ok(reader)
+}
+
+/// Opens what cannot have several tracks.
+fn open_single(mut bytes: Bytes, head: &[u8]) -> Result<CompressedReader> {
     if head.starts_with(b"caff") {
         return open_caf(bytes);
     }

@@ -1,4 +1,4 @@
-//! JSON Schemas of all that crosses a language border: one definition for types in every language.
+//! Makes the schemas from the types.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -32,11 +32,10 @@ fn ordered(schema: &Schema) -> Value {
     serde_json::to_value(schema).unwrap_or_default()
 }
 
-/// All schemas by name. `request` is a [`Recipe`] with the short forms of [`crate::Engine::recipe`]; `event` is an object of the
-/// payload schemas by topic.
-pub fn all() -> Map<String, Value> {
+/// All schemas by name; see [`super::all`].
+pub(super) fn schemas() -> Map<String, Value> {
     let events: Map<String, Value> =
-        events::catalogue().into_iter().map(|kind| (kind.topic.to_owned(), kind.schema)).collect();
+        events::payload_schemas().into_iter().map(|(topic, schema)| (topic.to_owned(), schema)).collect();
     let named = [
         ("request", request()),
         ("recipe", schema::<Recipe>()),
@@ -122,51 +121,12 @@ fn error() -> Value {
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::Error;
-
-    #[test]
-    fn every_schema_is_one() {
-        for (name, schema) in all() {
-            let each = if name == "event" { schema.as_object().cloned().unwrap() } else { Map::new() };
-            let each: Vec<&Value> = if each.is_empty() { vec![&schema] } else { each.values().collect() };
-            for schema in each {
-                jsonschema::validator_for(schema).unwrap_or_else(|e| panic!("{name}: {e}"));
-            }
+/// Puts the definitions that schemas share into `shared`, and null in their place.
+pub(super) fn share_definitions(schema: &mut Value, shared: &mut Map<String, Value>) {
+    for (name, definition) in schema.get_mut("$defs").and_then(Value::as_object_mut).into_iter().flatten() {
+        // Where two schemas mean different things by a name, the later keeps its own.
+        if shared.entry(name.as_str()).or_insert_with(|| definition.clone()) == definition {
+            *definition = Value::Null;
         }
-    }
-
-    #[test]
-    fn the_files_are_fresh() {
-        let files = [
-            ("recipe", include_str!("../../configs/schema/recipe.json")),
-            ("request", include_str!("../../configs/schema/request.json")),
-            ("preset", include_str!("../../configs/schema/preset.json")),
-            ("plan", include_str!("../../configs/schema/plan.json")),
-            ("report", include_str!("../../configs/schema/report.json")),
-            ("media_info", include_str!("../../configs/schema/probe.json")),
-            ("quality", include_str!("../../configs/schema/quality.json")),
-            ("delivery", include_str!("../../configs/schema/delivery.json")),
-            ("analysis", include_str!("../../configs/schema/analysis.json")),
-        ];
-        let all = all();
-        for (name, text) in files {
-            let file: Value = serde_json::from_str(text).unwrap();
-            assert!(file == all[name], "configs/schema of {name} is not fresh: run tests/update-generated");
-        }
-    }
-
-    #[test]
-    fn requests_and_errors_fit_their_schemas() {
-        let all = all();
-        let request = jsonschema::validator_for(&all["request"]).unwrap();
-        let good = json!({ "preset": "podcast", "output": "a.opus", "filters": ["highpass:cutoff_hz=80", { "type": "gain" }] });
-        assert!(request.is_valid(&good), "{:?}", request.validate(&good).map_err(|e| e.to_string()));
-        assert!(!request.is_valid(&json!({ "outputz": [] })));
-        let error = jsonschema::validator_for(&all["error"]).unwrap();
-        assert!(error.is_valid(&Error::Cancelled.to_json()));
-        assert!(error.is_valid(&Error::unknown_name("preset", "x", ["y"]).to_json()));
     }
 }
