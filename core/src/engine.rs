@@ -7,6 +7,7 @@ mod current;
 mod memory;
 mod observed;
 mod part_metrics;
+mod quality;
 mod retry;
 mod run_events;
 #[cfg(test)]

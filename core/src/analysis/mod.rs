@@ -3,12 +3,16 @@
 //! [`Analyser`] takes blocks and gives an [`Analysis`]: loudness, features, rhythm, key, pitch, activity, and on request series and waveform
 //! peaks. Its parts can be used alone: each has `new`, `push` and `finish`, takes blocks of any size with the same result, and keeps its
 //! memory bounded unless it says otherwise.
+//!
+//! [`quality`] tells what is wrong with a recording, [`delivery`] whether it holds the specification of who receives it.
 
 pub mod activity;
 #[cfg(test)]
 mod conformance;
+pub mod delivery;
 mod driver;
 pub mod features;
+pub mod quality;
 mod report;
 pub mod rhythm;
 pub mod tonal;

@@ -23,6 +23,7 @@ pub(super) enum Call {
     Probe,
     Tags,
     Measure,
+    Quality,
     Analyse,
     Decode,
     Plan,
@@ -31,11 +32,12 @@ pub(super) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Open,
         Self::Probe,
         Self::Tags,
         Self::Measure,
+        Self::Quality,
         Self::Analyse,
         Self::Decode,
         Self::Plan,
@@ -50,6 +52,7 @@ impl Call {
             Self::Probe => "probe",
             Self::Tags => "tags",
             Self::Measure => "measure",
+            Self::Quality => "quality",
             Self::Analyse => "analyse",
             Self::Decode => "decode",
             Self::Plan => "plan",

@@ -4,6 +4,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::analysis::Analysis;
+use crate::analysis::delivery::DeliveryResult;
+use crate::analysis::quality::QualityReport;
 use crate::audio::Spec;
 use crate::config::Settings;
 use crate::dsp::resampler::Quality;
@@ -48,6 +50,8 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("stream_info", schema::<StreamInfo>()),
         ("metadata", schema::<Metadata>()),
         ("loudness", schema::<Loudness>()),
+        ("quality", schema::<QualityReport>()),
+        ("delivery", schema::<DeliveryResult>()),
         ("analysis", schema::<Analysis>()),
         ("analyse_options", schema::<AnalyseOptions>()),
         ("spec", schema::<Spec>()),

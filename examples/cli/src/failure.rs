@@ -14,7 +14,10 @@ use crate::context::Context;
 /// All exit codes. Stable; docs/user_guide.md has the same table and a test compares.
 pub const EXIT_CODES: &[(u8, &str)] = &[
     (0, "done"),
-    (1, "done, but some files of many failed, with --strict a target or check was missed, or health fails"),
+    (
+        1,
+        "done, but some files of many failed, with --strict a target or check was missed, a specification of check was not met, or health fails",
+    ),
     (2, "wrong usage"),
     (3, "the input is not audio, damaged beyond use, or empty"),
     (4, "not supported"),

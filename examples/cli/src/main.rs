@@ -5,6 +5,7 @@
 
 mod analyse;
 mod batch;
+mod check;
 mod completions;
 mod config;
 mod console;
@@ -58,6 +59,7 @@ enum Command {
     Probe(probe::Args),
     Tags(tags::Args),
     Loudness(loudness::Args),
+    Check(check::Args),
     #[command(alias = "analyze")]
     Analyse(analyse::Args),
     Resample(resample::Args),
@@ -95,6 +97,7 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Probe(args) => probe::run(context, &args),
         Command::Tags(args) => tags::run(context, &args),
         Command::Loudness(args) => loudness::run(context, &args),
+        Command::Check(args) => check::run(context, &args),
         Command::Analyse(args) => analyse::run(context, &args),
         Command::Resample(args) => resample::run(context, &args),
         Command::Presets(args) => presets::run(context, &args),
