@@ -1,6 +1,8 @@
 //! The concurrent parts of the core, compiled from the same files, on the locks and threads of the model checker Shuttle.
 //! The models are in `tests/models.rs`.
 
+#![allow(dead_code, unused_imports)] // what only other parts of the core use
+
 #[path = "../../../core/src/cancel.rs"]
 pub mod cancel;
 #[path = "../../../core/src/config/mod.rs"]
