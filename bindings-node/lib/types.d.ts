@@ -2611,7 +2611,7 @@ export type HealthAnswer = {
   /** What this is about. */
   description: string
   /** What each check found, by `component:measure`. */
-  checks: Record<string, CheckAnswer[]>
+  checks?: Record<string, CheckAnswer[]>
 }
 
 /** Whether a service works. */

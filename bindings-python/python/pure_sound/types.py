@@ -3178,6 +3178,191 @@ class MediaInfo(TypedDict):
     damage: Damage
 
 
+#: The verdicts that can be given.
+VerdictName = Literal['non_finite', 'silent', 'clipping', 'dc_offset', 'hum', 'noise', 'clicks', 'discontinuities', 'drop_outs', 'starts_cut', 'ends_cut', 'narrow_band', 'lossy_origin', 'upsampled', 'fake_bit_depth', 'phase_inverted', 'mono_incompatible', 'false_stereo', 'channel_imbalance', 'silent_channel', 'silence_at_start', 'silence_at_end', 'low_dynamic_range']
+
+
+#: How much a verdict matters.
+Severity = Literal['info', 'warning', 'error']
+
+
+class Span(TypedDict):
+    """A stretch of time."""
+
+    #: Begin in seconds.
+    start_s: float
+
+    #: End in seconds.
+    end_s: float
+
+    #: Channel, from 0; none: all.
+    channel: NotRequired[int | None]
+
+
+class Verdict(TypedDict):
+    """One verdict with its evidence."""
+
+    #: What was found.
+    name: VerdictName
+
+    #: How much it matters.
+    severity: Severity
+
+    #: The measured value.
+    value: float
+
+    #: The value from which the verdict is given.
+    threshold: float
+
+    #: Unit of both.
+    unit: str
+
+    #: One sentence: what was measured and what it means.
+    explanation: str
+
+    #: Where, in order of time; at most `MAX_SPANS`. Empty: everywhere.
+    times: list[Span]
+
+    #: How often it was found, also what `times` has no room for.
+    occurrences: int
+
+
+class Measurements(TypedDict):
+    """What was measured. A value that the recording is too short, too quiet or has too few channels for is none."""
+
+    #: Length in seconds.
+    duration_s: float
+
+    #: Mean of each channel, in full scale.
+    dc_offset: list[float]
+
+    #: RMS of each channel in dBFS; a full-scale sine reads -3.01. None: silence.
+    rms_dbfs: list[float | None]
+
+    #: Bits that the samples use; none when they are no integers of up to 32 bits.
+    effective_bits: NotRequired[int | None]
+
+    #: Level of the quietest tenth of the frames that are not digital silence, in dBFS.
+    noise_floor_dbfs: NotRequired[float | None]
+
+    #: The louder half of the frames against the noise, in dB: that of the pauses when the floor sounds like noise, else
+    #: that which stands
+    #: still in some bands while the sound goes on; none when neither is there.
+    snr_db: NotRequired[float | None]
+
+    #: Spectral flatness of that floor within narrow bands, 0 to 1: 0.56 for white noise, near 0 for notes.
+    floor_flatness: NotRequired[float | None]
+
+    #: Highest frequency with sound, in Hz.
+    bandwidth_hz: NotRequired[float | None]
+
+    #: Height of the edge there, in dB; none when the spectrum fades.
+    band_edge_db: NotRequired[float | None]
+
+    #: Share of frames with an empty band below the edge, 0 to 1.
+    spectral_holes: NotRequired[float | None]
+
+    #: Correlation of the two channels, -1 to 1.
+    correlation: NotRequired[float | None]
+
+    #: What the sound loses when the two channels are added, in dB: 0 for equal, 3 for unrelated ones.
+    mono_loss_db: NotRequired[float | None]
+
+    #: Level of the difference of the two channels against both, in dB. None: no difference, or not two channels.
+    side_db: NotRequired[float | None]
+
+    #: Base of the mains hum in Hz.
+    hum_hz: NotRequired[float | None]
+
+    #: Level of the mains hum in dBFS RMS.
+    hum_dbfs: NotRequired[float | None]
+
+    #: Silence before the sound, in seconds.
+    silence_at_start_s: float
+
+    #: Silence after the sound, in seconds.
+    silence_at_end_s: float
+
+    #: Dynamic range in dB, as of the TT meter.
+    dr_db: NotRequired[float | None]
+
+    #: True peak minus integrated loudness, in LU.
+    plr_lu: NotRequired[float | None]
+
+    #: Smallest peak to short-term loudness ratio, in LU.
+    min_psr_lu: NotRequired[float | None]
+
+    #: Sample peak minus RMS, in dB.
+    crest_db: NotRequired[float | None]
+
+
+class QualityReport(TypedDict):
+    """What `QualityAnalyser` finds."""
+
+    #: Rate and layout of what was looked at.
+    spec: Spec
+
+    #: The verdicts, the worst first. Empty: nothing was found.
+    verdicts: list[Verdict]
+
+    #: The figures.
+    measurements: Measurements
+
+    #: Loudness, range, peaks.
+    loudness: Loudness
+
+
+#: What a rule looks at.
+Measured = Literal['integrated_lufs', 'true_peak_dbtp', 'sample_peak_dbfs', 'rms_dbfs', 'noise_floor_dbfs', 'range_lu', 'max_momentary_lufs', 'max_short_term_lufs', 'silence_at_start_s', 'silence_at_end_s', 'duration_s', 'rate_hz', 'faults']
+
+
+class RuleResult(TypedDict):
+    """How one rule came out."""
+
+    #: What was looked at.
+    quantity: Measured
+
+    #: Whether the value lies in the range.
+    passed: bool
+
+    #: The measured value; none: minus infinity, that of silence.
+    value: NotRequired[float | None]
+
+    #: Smallest allowed value; none: no limit.
+    min: NotRequired[float | None]
+
+    #: Largest allowed value; none: no limit.
+    max: NotRequired[float | None]
+
+    #: Where the rule stands.
+    source: str
+
+    #: One sentence, when it failed.
+    reason: NotRequired[str | None]
+
+    #: Where it failed, when it did at certain places.
+    times: list[Span]
+
+
+class DeliveryResult(TypedDict):
+    """How a specification came out."""
+
+    #: Short name.
+    specification: str
+
+    #: Name and edition of the document.
+    title: str
+
+    #: Whether all rules hold.
+    passed: bool
+
+    #: All rules in order.
+    rules: list[RuleResult]
+
+    #: What the specification asks for beyond what is measured here; empty: nothing.
+    not_measured: str
+
+
 class MelParams(TypedDict, total=False):
     """Parameters of the mel bands. Defaults as librosa's."""
 
@@ -4091,7 +4276,7 @@ class HealthAnswer(TypedDict):
     description: str
 
     #: What each check found, by `component:measure`.
-    checks: dict[str, list[CheckAnswer]]
+    checks: NotRequired[dict[str, list[CheckAnswer]]]
 
 
 #: A thing that there is only so much of.

@@ -436,13 +436,13 @@ mod tests {
     fn objects_are_read_as_serde_reads_them() {
         for given in [
             serde_json::json!({}),
-            serde_json::json!({ "ratio": 8, "threshold_db": -30.5 }),
+            serde_json::json!({ "ratio": 8, "threshold_dbfs": -30.5 }),
             serde_json::to_value(CompressorParams::default()).unwrap(),
         ] {
             let by_serde: CompressorParams = serde_json::from_value(given.clone()).unwrap();
             assert_eq!(CompressorParams::from_object(given.as_object().cloned().unwrap()).unwrap(), by_serde);
         }
-        for (name, value) in [("ratio", serde_json::json!("8")), ("threshold_db", serde_json::json!(null))] {
+        for (name, value) in [("ratio", serde_json::json!("8")), ("threshold_dbfs", serde_json::json!(null))] {
             let object: Map<String, Value> = [(name.to_owned(), value)].into_iter().collect();
             let said = CompressorParams::from_object(object.clone()).unwrap_err().to_string();
             assert_eq!(said, serde_json::from_value::<CompressorParams>(object.into()).unwrap_err().to_string());

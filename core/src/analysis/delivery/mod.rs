@@ -1,6 +1,6 @@
 //! Delivery checks: pass or fail against named specifications.
 //!
-//! A specification is a list of [`Rule`]s, each a range for one measured [`Quantity`] with the clause it comes from; [`SPECS`] is the
+//! A specification is a list of [`Rule`]s, each a range for one measured [`Measured`] with the clause it comes from; [`SPECS`] is the
 //! table. What cannot be measured from the sound of one file (a dialogue-gated loudness, room tone by ear) is told as a note of the
 //! specification instead of being passed silently. Rules look at the results of [`QualityAnalyser`](super::quality::QualityAnalyser).
 
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 /// What a rule looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Quantity {
+pub enum Measured {
     /// Integrated loudness in LUFS.
     IntegratedLufs,
     /// True peak in dBTP.
@@ -48,7 +48,7 @@ pub enum Quantity {
     Faults,
 }
 
-impl Quantity {
+impl Measured {
     /// Its name in JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl Quantity {
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
     /// What is looked at.
-    pub quantity: Quantity,
+    pub quantity: Measured,
     /// Smallest allowed value.
     pub min: f64,
     /// Largest allowed value.
@@ -127,7 +127,7 @@ pub fn specification(name: &str) -> Result<&'static Specification> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleResult {
     /// What was looked at.
-    pub quantity: Quantity,
+    pub quantity: Measured,
     /// Whether the value lies in the range.
     pub passed: bool,
     /// The measured value; none: minus infinity, that of silence.
@@ -199,18 +199,18 @@ fn judge(report: &QualityReport, rule: &Rule) -> RuleResult {
 }
 
 /// Where a rule failed, as far as verdicts know.
-fn places(report: &QualityReport, quantity: Quantity) -> Vec<Span> {
+fn places(report: &QualityReport, quantity: Measured) -> Vec<Span> {
     let end_s = report.measurements.duration_s;
     let of = |name: VerdictName| report.verdict(name).map(|v| v.times.clone()).unwrap_or_default();
     match quantity {
-        Quantity::SilenceAtStartS => {
+        Measured::SilenceAtStartS => {
             vec![Span { start_s: 0.0, end_s: report.measurements.silence_at_start_s, channel: None }]
         }
-        Quantity::SilenceAtEndS => {
+        Measured::SilenceAtEndS => {
             vec![Span { start_s: end_s - report.measurements.silence_at_end_s, end_s, channel: None }]
         }
-        Quantity::TruePeakDbtp | Quantity::SamplePeakDbfs => of(VerdictName::Clipping),
-        Quantity::Faults => {
+        Measured::TruePeakDbtp | Measured::SamplePeakDbfs => of(VerdictName::Clipping),
+        Measured::Faults => {
             let faults = report.verdicts.iter().filter(|v| v.severity == Severity::Error);
             faults.flat_map(|v| v.times.iter().copied()).collect()
         }

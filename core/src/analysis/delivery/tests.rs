@@ -19,13 +19,13 @@ fn sine(level_dbfs: f64) -> QualityReport {
 #[test]
 fn each_specification_passes_in_the_middle_of_its_loudness_and_fails_outside() {
     for specification in SPECS {
-        for rule in specification.rules.iter().filter(|r| r.quantity == Quantity::IntegratedLufs) {
+        for rule in specification.rules.iter().filter(|r| r.quantity == Measured::IntegratedLufs) {
             let middle = (rule.min + rule.max) / 2.0;
             let result = check(&sine(middle), specification);
             assert!(result.passed, "{}: {result:?}", specification.name);
             for wrong in [rule.min - 0.3, rule.max + 0.3] {
                 let result = check(&sine(wrong), specification);
-                let failed = result.rules.iter().find(|r| r.quantity == Quantity::IntegratedLufs).unwrap();
+                let failed = result.rules.iter().find(|r| r.quantity == Measured::IntegratedLufs).unwrap();
                 assert!(
                     !result.passed && !failed.passed && failed.reason.is_some(),
                     "{} at {wrong}",
