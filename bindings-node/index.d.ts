@@ -56,6 +56,11 @@ export interface TenantOption {
 }
 
 /** Options of a job: the fields of a recipe, a preset whose values hold where they say nothing, and those of the call. */
+export interface CheckOptions extends ReadCallOptions, ProgressOption, TenantOption {
+  /** Names of delivery specifications. */
+  specifications?: string | string[] | undefined
+}
+
 export interface ProcessOptions extends Omit<T.Request, 'input' | 'output' | 'outputs'>, CallOptions, ProgressOption, TenantOption {
   /** Files to write, instead of the argument. */
   outputs?: OutputLike[]
@@ -176,8 +181,10 @@ export class Engine {
   tags(input: Input, options?: ReadCallOptions): Promise<T.Metadata>
   /** Loudness, true peak and levels of a whole input. */
   measure(input: Input, options?: ReadCallOptions & ProgressOption & TenantOption): Promise<T.Loudness>
+  /** Faults, and how delivery specifications such as `acx` come out; `all` is every one. */
+  check(input: Input, options?: CheckOptions): Promise<T.CheckReport>
   /** A whole input as samples. */
-  decode(input: Input, options?: ReadCallOptions & TenantOption): Promise<Audio>
+  decode(input: Input, options?: ReadCallOptions & ProgressOption & TenantOption): Promise<Audio>
   /** Opens an input for reading blocks. */
   open(input: Input, options?: ReadCallOptions): Promise<Decoder>
   /** Encodes audio to a file. No level is changed. */
@@ -373,6 +380,7 @@ export const plan: Engine['plan']
 export const probe: Engine['probe']
 export const tags: Engine['tags']
 export const measure: Engine['measure']
+export const check: Engine['check']
 export const decode: Engine['decode']
 export const open: Engine['open']
 export const encode: Engine['encode']

@@ -32,6 +32,7 @@ module.exports = {
   errorTable: () => JSON.parse(native.errorTable()).map(([number, code, kind]) => ({ number, code, kind })),
   filters: (name) => JSON.parse(native.filters(name)),
   measure: (input, options) => defaultEngine().measure(input, options),
+  check: (input, options) => defaultEngine().check(input, options),
   open: (input, options) => defaultEngine().open(input, options),
   plan: (input, output, options) => defaultEngine().plan(input, output, options),
   preset: (name) => defaultEngine().preset(name),

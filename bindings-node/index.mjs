@@ -25,6 +25,7 @@ export const {
   errorTable,
   filters,
   measure,
+  check,
   open,
   plan,
   preset,

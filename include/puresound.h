@@ -1062,6 +1062,23 @@ psnd_status psnd_engine_measure(psnd_engine engine,
                                 psnd_error **out_error);
 
 /**
+ * Looks at a whole input for faults, and holds it against delivery specifications: 'specifications_json' is an array of their names,
+ * '["acx"]'; '["all"]' is every one, NULL none. The result is JSON, see the schema 'check'.
+ *
+ * The caller sees to it:
+ * 'input' and 'call' are valid, 'call' may be NULL; texts are NULL or end with a NUL; 'out_json' is writable; 'out_error' is NULL or
+ * writable.
+ */
+PSND_API
+psnd_status psnd_engine_check(psnd_engine engine,
+                              const psnd_input *input,
+                              const char *specifications_json,
+                              const char *options_json,
+                              const psnd_call *call,
+                              char **out_json,
+                              psnd_error **out_error);
+
+/**
  * Runs a recipe: reads, filters, levels, encodes, verifies. Outputs appear whole or not at all. 'request_json' is a recipe, see the
  * schema 'request': '{"preset": "podcast", "output": "talk.opus"}'. 'input' may be NULL when the request names it. '*out_report' is
  * what was done, as JSON, see the schema 'report'; NULL when it is not wanted.

@@ -416,6 +416,18 @@ public:
         border.done(status, error);
         return loudness;
     }
+    /* Faults, and how delivery specifications come out: `specifications_json` is an array of their names. */
+    std::string check(const Input &input, const std::string &specifications_json = std::string(),
+                      const std::string &options_json = std::string(), const Call &call = Call()) const {
+        const detail::CallBorder border(call);
+        char *text = nullptr;
+        psnd_error *error = nullptr;
+        const psnd_status status = psnd_engine_check(handle_.get(), input.get(), detail::optional(specifications_json),
+                                                     detail::optional(options_json), border.get(), &text, &error);
+        std::string report = detail::take(text);
+        border.done(status, error);
+        return report;
+    }
     /* Runs a recipe; returns the report. */
     std::string process(const Input &input, const std::string &request_json, const Call &call = Call()) const {
         const detail::CallBorder border(call);

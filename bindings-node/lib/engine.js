@@ -107,11 +107,25 @@ class Engine {
     return JSON.parse(measured)
   }
 
+  async check(input, options) {
+    const [call, given] = split(options)
+    const [tenant, { specifications = [], ...read }] = tenantOf(given)
+    const text = JSON.stringify(read)
+    const names = [specifications].flat()
+    const report = await run(input, call, (source, cancel, progress) =>
+      this.#native.check(source, names, text, cancel, tenant, progress)
+    )
+    return JSON.parse(report)
+  }
+
   async decode(input, options) {
     const [call, given] = split(options)
     const [tenant, read] = tenantOf(given)
     const text = JSON.stringify(read)
-    return Audio.fromNative(await run(input, call, (source, cancel) => this.#native.decode(source, text, cancel, tenant)))
+    const decoded = await run(input, call, (source, cancel, progress) =>
+      this.#native.decode(source, text, cancel, tenant, progress)
+    )
+    return Audio.fromNative(decoded)
   }
 
   async open(input, options) {

@@ -19,6 +19,24 @@ export type BitRate = {
   quality: number
 }
 
+/** Results that are kept, so that the same work is not done twice. Without a folder, memory or Redis nothing is kept. */
+export type CacheSettings = {
+  /** Folder for results, which only its owner may write to; null is none. It need not be there. */
+  dir?: string | null
+  /** Most that the folder holds; what was used longest ago goes first. (MiB, 1 to 1073741824, default 1024) */
+  max_mib?: number
+  /** Memory for results; 0 is none. (MiB, 0 to 16777216, default 0) */
+  memory_mib?: number
+  /** HOST:PORT of a Redis for results that machines share; null is none. Needs the feature `redis`. */
+  redis_host?: string | null
+  /** Password of that Redis. */
+  redis_password?: string | null
+  /** How long Redis keeps a result. (seconds, 1 to 31536000, default 604800) */
+  redis_ttl_s?: number
+  /** Seals results in the folder and in Redis: who does not know it cannot put others in their place. Null is a checksum. */
+  secret?: string | null
+}
+
 /** What a filter is for. */
 export type Category = "level" | "tone" | "dynamics" | "restoration" | "time" | "space" | "effects" | "routing"
 
@@ -81,6 +99,16 @@ export type CheckAnswer = {
   time: string
   /** Why it does not pass. */
   output?: string | null
+}
+
+/** What [`crate::Engine::check`] finds. */
+export type CheckReport = {
+  /** Whether all specifications that were asked for hold; true when none was. */
+  passed: boolean
+  /** Faults and figures. */
+  quality: QualityReport
+  /** How each specification came out. */
+  delivery: DeliveryResult[]
 }
 
 /** Outcome of one check. */
@@ -242,6 +270,20 @@ export type DamageEvent = {
   byte: number | null
   /** What is wrong and what was done. */
   what: string
+}
+
+/** How a specification came out. */
+export type DeliveryResult = {
+  /** Short name. */
+  specification: string
+  /** Name and edition of the document. */
+  title: string
+  /** Whether all rules hold. */
+  passed: boolean
+  /** All rules in order. */
+  rules: RuleResult[]
+  /** What the specification asks for beyond what is measured here; empty: nothing. */
+  not_measured: string
 }
 
 /** How a level is measured. */
@@ -2620,6 +2662,35 @@ export type HealthStatus = "pass" | "warn" | "fail"
 /** How the level of an impulse response is set. */
 export type ImpulseLevel = "energy" | "peak" | "as_is"
 
+/** Jobs that outlive the program that asked for them, and their workers. */
+export type JobSettings = {
+  /** File that keeps the jobs; null is the one that the program has for the user. */
+  database?: string | null
+  /** Do not wait for the disk: faster, and a power cut may take the last moments of what was promised. (default false) */
+  may_lose_last_ms?: boolean
+  /** Jobs that one worker process does at the same time; 0 is one per core. (jobs, 0 to 1024, default 0) */
+  workers?: number
+  /**
+   * How long a job stays with a worker that gives no sign of life. A worker gives three in that time. (ms, 100 to 86400000,
+   * default 30000)
+   */
+  lease_ms?: number
+  /**
+   * How long a worker that was told to end may finish what it has in hand; then it is handed back. (seconds, 0 to 86400, default
+   * 8)
+   */
+  drain_s?: number
+  /** Failures after which a job is given up, unless it says otherwise. (attempts, 1 to 1000, default 5) */
+  max_attempts?: number
+  /** Workers that may vanish over a job before it is given up, unless it says otherwise. (workers, 1 to 1000, default 3) */
+  max_crashes?: number
+  /**
+   * Waiting that is worth one step of priority, so that low priorities come to their turn; 0 is never. (ms, 0 to 86400000,
+   * default 0)
+   */
+  ageing_ms?: number
+}
+
 /** A level that the outputs must have, measured after encoding. */
 export type LevelTarget = {
   measure: "loudness"
@@ -2761,6 +2832,58 @@ export type Loudness = {
 
 /** Frequency of the mains. */
 export type Mains = "auto" | "50" | "60"
+
+/** What a rule looks at. */
+export type Measured = "integrated_lufs" | "true_peak_dbtp" | "sample_peak_dbfs" | "rms_dbfs" | "noise_floor_dbfs" | "range_lu" | "max_momentary_lufs" | "max_short_term_lufs" | "silence_at_start_s" | "silence_at_end_s" | "duration_s" | "rate_hz" | "faults"
+
+/** What was measured. A value that the recording is too short, too quiet or has too few channels for is none. */
+export type Measurements = {
+  /** Length in seconds. */
+  duration_s: number
+  /** Mean of each channel, in full scale. */
+  dc_offset: number[]
+  /** RMS of each channel in dBFS; a full-scale sine reads -3.01. None: silence. */
+  rms_dbfs: (number | null)[]
+  /** Bits that the samples use; none when they are no integers of up to 32 bits. */
+  effective_bits: number | null
+  /** Level of the quietest tenth of the frames that are not digital silence, in dBFS. */
+  noise_floor_dbfs: number | null
+  /**
+   * The louder half of the frames against the noise, in dB: that of the pauses when the floor sounds like noise, else that which
+   * stands still in some bands while the sound goes on; none when neither is there.
+   */
+  snr_db: number | null
+  /** Spectral flatness of that floor within narrow bands, 0 to 1: 0.56 for white noise, near 0 for notes. */
+  floor_flatness: number | null
+  /** Highest frequency with sound, in Hz. */
+  bandwidth_hz: number | null
+  /** Height of the edge there, in dB; none when the spectrum fades. */
+  band_edge_db: number | null
+  /** Share of frames with an empty band below the edge, 0 to 1. */
+  spectral_holes: number | null
+  /** Correlation of the two channels, -1 to 1. */
+  correlation: number | null
+  /** What the sound loses when the two channels are added, in dB: 0 for equal, 3 for unrelated ones. */
+  mono_loss_db: number | null
+  /** Level of the difference of the two channels against both, in dB. None: no difference, or not two channels. */
+  side_db: number | null
+  /** Base of the mains hum in Hz. */
+  hum_hz: number | null
+  /** Level of the mains hum in dBFS RMS. */
+  hum_dbfs: number | null
+  /** Silence before the sound, in seconds. */
+  silence_at_start_s: number
+  /** Silence after the sound, in seconds. */
+  silence_at_end_s: number
+  /** Dynamic range in dB, as of the TT meter. */
+  dr_db: number | null
+  /** True peak minus integrated loudness, in LU. */
+  plr_lu: number | null
+  /** Smallest peak to short-term loudness ratio, in LU. */
+  min_psr_lu: number | null
+  /** Sample peak minus RMS, in dB. */
+  crest_db: number | null
+}
 
 /** All that `probe` tells. */
 export type MediaInfo = {
@@ -3034,6 +3157,11 @@ export type PlannedOutput = {
 
 /** A preset as it stands in its file, after inheritance. */
 export type Preset = {
+  /**
+   * Layout of the file: 1, or 0 (the default in a file) for one that may lack `version`, `category` and `description`. Older
+   * layouts are brought up to date when they are read. (default 0)
+   */
+  layout: number
   /** Name, snake_case, unique. */
   name: string
   /** Raised when the sound or the numbers change. */
@@ -3048,6 +3176,12 @@ export type Preset = {
   sources: Record<string, string>
   /** The recipe. */
   recipe: RecipeRecord
+}
+
+/** Presets that the user makes. */
+export type PresetSettings = {
+  /** Folder where they are kept; null is none, and then none can be made. It need not be there. */
+  dir?: string | null
 }
 
 /** One mistake of [`Error::Invalid`]. */
@@ -3074,6 +3208,18 @@ export type Progress = {
 
 /** How steep and how clean the low-pass is. Frequencies are fractions of the lower Nyquist frequency. */
 export type Quality = "fast" | "good" | "best"
+
+/** What [`QualityAnalyser`] finds. */
+export type QualityReport = {
+  /** Rate and layout of what was looked at. */
+  spec: Spec
+  /** The verdicts, the worst first. Empty: nothing was found. */
+  verdicts: Verdict[]
+  /** The figures. */
+  measurements: Measurements
+  /** Loudness, range, peaks. */
+  loudness: Loudness
+}
 
 /** Quantities that a check can look at, measured on the decoded output. */
 export type Quantity = "integrated_lufs" | "true_peak_dbtp" | "sample_peak_dbfs" | "rms_dbfs" | "noise_floor_dbfs" | "range_lu" | "max_momentary_lufs" | "max_short_term_lufs"
@@ -3199,8 +3345,13 @@ export type Report = {
   filtered: Loudness | null
   /** The outputs. */
   outputs: OutputReport[]
-  /** Time spent. */
+  /** Time spent; of a report from the cache, by the run that made it. */
   timing: Timing
+  /**
+   * True when nothing was processed: outputs and report are those of an earlier run, from the cache. Default false. (default
+   * false)
+   */
+  from_cache: boolean
 }
 
 /** A complete description of one job: the same recipe and input give the same bytes everywhere. */
@@ -3291,6 +3442,26 @@ export type RetrySettings = {
   max_ms?: number
 }
 
+/** How one rule came out. */
+export type RuleResult = {
+  /** What was looked at. */
+  quantity: Measured
+  /** Whether the value lies in the range. */
+  passed: boolean
+  /** The measured value; none: minus infinity, that of silence. */
+  value: number | null
+  /** Smallest allowed value; none: no limit. */
+  min: number | null
+  /** Largest allowed value; none: no limit. */
+  max: number | null
+  /** Where the rule stands. */
+  source: string
+  /** One sentence, when it failed. */
+  reason: string | null
+  /** Where it failed, when it did at certain places. */
+  times: Span[]
+}
+
 /** How a codec represents its samples. */
 export type SampleFormat = {
   /** (0 to 255) */
@@ -3317,10 +3488,29 @@ export type Settings = {
   resources?: ResourceSettings
   /** Another try after a failure that may pass, such as a network folder that is away for a moment. */
   retry?: RetrySettings
+  /** Jobs that outlive the program that asked for them, and their workers. */
+  jobs?: JobSettings
+  /** Presets that the user makes. */
+  presets?: PresetSettings
+  /** Results that are kept, so that the same work is not done twice. Without a folder, memory or Redis nothing is kept. */
+  cache?: CacheSettings
 }
+
+/** How much a verdict matters. */
+export type Severity = "info" | "warning" | "error"
 
 /** Gains of the sliders. */
 export type SliderGains = number[]
+
+/** A stretch of time. */
+export type Span = {
+  /** Begin in seconds. */
+  start_s: number
+  /** End in seconds. */
+  end_s: number
+  /** Channel, from 0; none: all. */
+  channel: number | null
+}
 
 /** Sample rate and channel layout of a stream. */
 export type Spec = {
@@ -3432,6 +3622,29 @@ export type Usage = {
   cancelled: number
 }
 
+/** One verdict with its evidence. */
+export type Verdict = {
+  /** What was found. */
+  name: VerdictName
+  /** How much it matters. */
+  severity: Severity
+  /** The measured value. */
+  value: number
+  /** The value from which the verdict is given. */
+  threshold: number
+  /** Unit of both. */
+  unit: string
+  /** One sentence: what was measured and what it means. */
+  explanation: string
+  /** Where, in order of time; at most [`MAX_SPANS`]. Empty: everywhere. */
+  times: Span[]
+  /** How often it was found, also what `times` has no room for. */
+  occurrences: number
+}
+
+/** The verdicts that can be given. */
+export type VerdictName = "non_finite" | "silent" | "clipping" | "dc_offset" | "hum" | "noise" | "clicks" | "discontinuities" | "drop_outs" | "starts_cut" | "ends_cut" | "narrow_band" | "lossy_origin" | "upsampled" | "fake_bit_depth" | "phase_inverted" | "mono_incompatible" | "false_stereo" | "channel_imbalance" | "silent_channel" | "silence_at_start" | "silence_at_end" | "low_dynamic_range"
+
 /** Whether outputs are decoded and measured again. */
 export type Verify = "full" | "none"
 
@@ -3456,6 +3669,49 @@ export type EventPayloads = {
     attempt: number
     /** Why, for `dead` and for another attempt. */
     reason: string | null
+  }
+  /** A run of a workflow went to another state. */
+  "workflow.state": {
+    /** Identifier of the run. */
+    run: string
+    /** Name of the workflow. */
+    workflow: string
+    /** `running`, `stopping`, `undoing`, `succeeded`, `partial`, `failed`, `cancelled`. */
+    state: string
+    /** Why, for `stopping`, `failed` and `cancelled`. */
+    reason: string | null
+  }
+  /** A step of a workflow went to another state. */
+  "workflow.step": {
+    /** Identifier of the run. */
+    run: string
+    /** The step. */
+    step: string
+    /** Number of its file in a `fan_out`, from 0. */
+    item: number | null
+    /** `running`, `succeeded`, `dead`, `cancelled`, `skipped`. */
+    state: string
+    /** Which attempt, from 1; 0 before the first. */
+    attempt: number
+    /** The error in words. */
+    error: string | null
+  }
+  /** What a step `notify` of a workflow says. After a crash it may be said again, with the same key. */
+  "workflow.notify": {
+    /** Identifier of the run. */
+    run: string
+    /** Name of the workflow. */
+    workflow: string
+    /** The step. */
+    step: string
+    /** Number of its file in a `fan_out`, from 0. */
+    item: number | null
+    /** Names this message for ever. */
+    key: string
+    /** The message. */
+    message: string
+    /** Anything else. */
+    data: unknown
   }
   /** A run of a recipe began. */
   "process.started": {

@@ -24,6 +24,7 @@ const ROOTS = {
   stream_info: 'StreamInfo',
   metadata: 'Metadata',
   loudness: 'Loudness',
+  check: 'CheckReport',
   spec: 'Spec',
   resample_quality: 'Quality',
   negotiated: 'Negotiated',

@@ -132,7 +132,7 @@ impl Engine {
     /// One preset as JSON.
     #[napi]
     pub fn preset(&self, env: &Env, name: String) -> napi::Result<String> {
-        sync(env, || json(self.engine.presets().get(&name)?))
+        sync(env, || json(&self.engine.presets().get(&name)?))
     }
 
     /// The recipe that a request asks for, as JSON.
@@ -184,6 +184,25 @@ impl Engine {
         })
     }
 
+    /// Faults, and how specifications come out, as JSON.
+    #[napi]
+    #[allow(clippy::too_many_arguments, reason = "called by lib/engine.js alone")]
+    pub fn check<'env>(
+        &self,
+        env: &'env Env,
+        source: &Source,
+        specifications: Vec<String>,
+        read: String,
+        cancel: &Cancel,
+        tenant: Option<String>,
+        progress: Option<ProgressCallback>,
+    ) -> napi::Result<Object<'env>> {
+        let job = Job::new(self, env, source, Lane::File)?;
+        job.read(env, read, Reins::new(cancel, progress).tenant(tenant), move |engine, source, read, control| {
+            json(&engine.check(source, &specifications, read, control)?)
+        })
+    }
+
     /// The whole input as samples.
     #[napi]
     pub fn decode<'env>(
@@ -193,9 +212,10 @@ impl Engine {
         read: String,
         cancel: &Cancel,
         tenant: Option<String>,
+        progress: Option<ProgressCallback>,
     ) -> napi::Result<Object<'env>> {
         let job = Job::new(self, env, source, Lane::File)?;
-        job.read(env, read, Reins::new(cancel, None).tenant(tenant), |engine, source, read, control| {
+        job.read(env, read, Reins::new(cancel, progress).tenant(tenant), |engine, source, read, control| {
             engine.decode(source, read, control).map(Audio)
         })
     }

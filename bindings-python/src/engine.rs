@@ -89,7 +89,7 @@ impl Engine {
     /// One preset.
     fn preset(&self, py: Python<'_>, name: &str) -> PyResult<String> {
         let engine = self.get(py)?;
-        quick(py, || to_json(engine.presets().get(name)?))
+        quick(py, || to_json(&engine.presets().get(name)?))
     }
 
     /// The settings, every value filled in.
@@ -131,6 +131,26 @@ impl Engine {
         let Input { source, faults } = source;
         let caller = Caller { progress, cancel, tenant: tenant.map(Arc::from), faults };
         caller.run(py, move |control| to_json(&engine.measure(source, &options, control)?))
+    }
+
+    /// Looks for faults; holds the input against specifications.
+    #[pyo3(signature = (source, specifications, options=None, progress=None, cancel=None, tenant=None))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn check(
+        &self,
+        py: Python<'_>,
+        source: Input,
+        specifications: &str,
+        options: Option<&str>,
+        progress: Option<Py<PyAny>>,
+        cancel: Option<Py<CancelToken>>,
+        tenant: Option<&str>,
+    ) -> PyResult<String> {
+        let (engine, options) = (self.get(py)?, from_json::<ReadOptions>(py, "options", options)?);
+        let Input { source, faults } = source;
+        let specifications = from_json::<Vec<String>>(py, "specifications", Some(specifications))?;
+        let caller = Caller { progress, cancel, tenant: tenant.map(Arc::from), faults };
+        caller.run(py, move |control| to_json(&engine.check(source, &specifications, &options, control)?))
     }
 
     /// Tells what `process` would do.
@@ -186,17 +206,19 @@ impl Engine {
     }
 
     /// Decodes a whole input: (samples, rate_hz, layout).
-    #[pyo3(signature = (source, options=None, cancel=None))]
+    #[pyo3(signature = (source, options=None, progress=None, cancel=None, tenant=None))]
     fn decode<'py>(
         &self,
         py: Python<'py>,
         source: Input,
         options: Option<&str>,
+        progress: Option<Py<PyAny>>,
         cancel: Option<Py<CancelToken>>,
+        tenant: Option<&str>,
     ) -> PyResult<(NewSamples<'py>, u32, String)> {
         let (engine, options) = (self.get(py)?, from_json::<ReadOptions>(py, "options", options)?);
         let Input { source, faults } = source;
-        let caller = Caller { cancel, faults, ..Caller::default() };
+        let caller = Caller { progress, cancel, tenant: tenant.map(Arc::from), faults };
         let audio = caller.run(py, move |control| engine.decode(source, &options, control))?;
         let spec = audio.spec();
         Ok((NewSamples::from_buffer(py, audio)?, spec.rate_hz, spec.layout.name()))

@@ -212,6 +212,10 @@ def op_progress(args: Args) -> Any:
 
     if args.get("of") == "measure":
         engine(args).measure(source(args["input"]), progress=tell, **args.get("options", {}))
+    elif args.get("of") == "check":
+        engine(args).check(source(args["input"]), progress=tell, **args.get("options", {}))
+    elif args.get("of") == "decode":
+        engine(args).decode(source(args["input"]), progress=tell, **args.get("options", {}))
     else:
         process(args, progress=tell)
     return {
@@ -411,6 +415,9 @@ OPERATIONS: dict[str, Callable[[Args], Any]] = {
     "probe": lambda args: engine(args).probe(source(args["input"]), **args.get("options", {})),
     "tags": lambda args: engine(args).tags(source(args["input"]), **args.get("options", {})),
     "measure": lambda args: engine(args).measure(source(args["input"]), **args.get("options", {})),
+    "check": lambda args: engine(args).check(
+        source(args["input"]), *args.get("specifications", []), **args.get("options", {})
+    ),
     "plan": lambda args: engine(args).plan(source(args["input"]), **args["request"]),
     "process": op_process,
     "decode": op_decode,

@@ -2,6 +2,9 @@
 
 mod admission;
 mod audio;
+mod cached;
+#[cfg(test)]
+mod cached_tests;
 mod compose;
 mod current;
 mod memory;
@@ -18,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::analysis::{Analysis, AnalysisParams};
+use crate::cache::{Cache, CacheOptions, Kind};
 use crate::config::{Config, ConfigOptions, LimitSettings, Settings};
 use crate::error::{Error, Result};
 use crate::events::{EventBus, EventOptions, Subscription};
@@ -75,12 +79,14 @@ pub struct EngineBuilder {
     spool_memory_bytes: Option<u64>,
     temp_dir: Option<PathBuf>,
     preset_dirs: Vec<PathBuf>,
+    own_presets: Option<PathBuf>,
     decoders: Vec<Arc<dyn DecoderFactory>>,
     values: Values,
     events: Option<EventBus>,
     services: ServiceBuilder,
     log: Option<(LogLevel, LogSink)>,
     unobserved: bool,
+    cache: Option<Option<Cache>>,
 }
 
 impl EngineBuilder {
@@ -106,6 +112,12 @@ impl EngineBuilder {
     /// Adds a folder with presets in YAML, after those of the configuration.
     pub fn preset_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.preset_dirs.push(dir.into());
+        self
+    }
+
+    /// Keeps the presets that the user makes in this folder, see [`PresetStore::keep_in`]. Default: `presets.dir` of the configuration.
+    pub fn own_presets_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.own_presets = Some(dir.into());
         self
     }
 
@@ -204,11 +216,24 @@ impl EngineBuilder {
         self
     }
 
+    /// Keeps results of measuring, analysing, looking at quality and processing in this cache, and takes them from there. Default: the one
+    /// that `cache.*` of the configuration asks for.
+    pub fn cache(mut self, cache: &Cache) -> Self {
+        self.cache = Some(Some(cache.clone()));
+        self
+    }
+
+    /// Keeps no results, whatever the configuration says.
+    pub fn no_cache(mut self) -> Self {
+        self.cache = Some(None);
+        self
+    }
+
     /// Makes the engine and all singletons of its registry.
     ///
     /// # Errors
     /// [`Error::Invalid`] when services are missing, registered twice or need each other in a circle; those of their constructors, such
-    /// as [`PresetStore::load_dir`]; [`Error::Unavailable`] when threads cannot be started; [`Error::Closed`] when the bus of the
+    /// as [`PresetStore::load_dir`]; those of [`Cache::open`]; [`Error::Unavailable`] when threads cannot be started; [`Error::Closed`] when the bus of the
     /// configuration was shut down.
     pub fn build(self) -> Result<Engine> {
         let (events, resizing) = match (&self.events, &self.values) {
@@ -220,6 +245,7 @@ impl EngineBuilder {
             let parts = Parts {
                 threads: self.threads.unwrap_or(settings.engine.threads as usize),
                 preset_dirs: settings.engine.preset_dirs.iter().chain(&self.preset_dirs).cloned().collect(),
+                own_presets: self.own_presets.or_else(|| settings.presets.dir.clone()),
                 decoders: self.decoders,
                 budgets: PoolOptions::from(&settings.resources),
                 events,
@@ -228,6 +254,13 @@ impl EngineBuilder {
             let spool_memory_bytes = self.spool_memory_bytes.unwrap_or(u64::from(settings.spool.memory_mib) << 20);
             (parts, spool_memory_bytes, self.temp_dir.or_else(|| settings.engine.temp_dir.clone()))
         });
+        let cache = match self.cache {
+            Some(cache) => cache,
+            None => {
+                let options = self.values.with(|settings| CacheOptions::from(&settings.cache));
+                options.is_some().then(|| Cache::open(&options)).transpose()?
+            }
+        };
         let mut services = self.services;
         add_defaults(&mut services, parts);
         let services = Composition(services.build()?);
@@ -241,6 +274,7 @@ impl EngineBuilder {
             clock: all.get()?,
             resources: &*all.get()?,
             retries: &retries,
+            cache: cache.as_ref(),
             temp_dir: temp_dir.as_deref(),
             on: !self.unobserved,
         })?;
@@ -263,6 +297,7 @@ impl EngineBuilder {
             values: self.values,
             retries,
             services,
+            cache,
             _resizing: resizing,
         })
     }
@@ -332,6 +367,7 @@ pub struct Engine {
     events: EventBus,
     /// Operations that were tried again.
     retries: Arc<AtomicU64>,
+    cache: Option<Cache>,
     _resizing: Option<Subscription>,
 }
 
@@ -376,13 +412,24 @@ impl Engine {
         &self.resources
     }
 
+    /// Where results are kept, when there is such a place.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
+    }
+
     /// How often an operation was tried again after a failure that may pass, since the engine was made.
     pub fn retries(&self) -> u64 {
         self.retries.load(Ordering::Relaxed)
     }
 
     /// Asks the policy.
-    fn check(&self, name: &'static str, source: &Source, outputs: &[&Path], control: Option<&Control>) -> Result<()> {
+    fn ask_policy(
+        &self,
+        name: &'static str,
+        source: &Source,
+        outputs: &[&Path],
+        control: Option<&Control>,
+    ) -> Result<()> {
         let input = if let Source::Path(path) = source { Some(path.as_path()) } else { None };
         Operation { name, tenant: control.and_then(|c| c.tenant.as_deref()), input, outputs }.check(&*self.policy)
     }
@@ -412,7 +459,7 @@ impl Engine {
         read: impl Fn(Source, &ReadOptions) -> Result<T>,
     ) -> Result<T> {
         self.observed.operation(call, || {
-            self.check(call.name(), &source, &[], None)?;
+            self.ask_policy(call.name(), &source, &[], None)?;
             let options = self.read_options(options);
             self.retrying(None, source, &Control::default(), |attempt| {
                 let source = std::mem::replace(&mut attempt.source, Source::Bytes(Arc::default()));
@@ -472,12 +519,14 @@ impl Engine {
     /// Those of [`crate::formats::open`] and of [`ResourcePool::acquire`]; [`Error::Cancelled`]; [`Error::Denied`] by the policy.
     pub fn measure(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<Loudness> {
         self.observed.operation(Call::Measure, || {
-            self.check("measure", &source, &[], Some(control))?;
+            self.ask_policy("measure", &source, &[], Some(control))?;
             let options = self.read_options(options);
-            self.retrying(None, source, control, |attempt| {
-                let cost = |media: &MediaInfo| Ok(Cost::of_measuring(&media.stream));
-                let mut admitted = self.admit("measure", attempt, &options, control, &cost)?;
-                processing::measure(&mut *admitted.decoder, control, admitted.permit.memory())
+            self.remembered(Kind::Loudness, source, &options, &(), control, |source| {
+                self.retrying(None, source, control, |attempt| {
+                    let cost = |media: &MediaInfo| Ok(Cost::of_measuring(&media.stream));
+                    let mut admitted = self.admit("measure", attempt, &options, control, &cost)?;
+                    processing::measure(&mut *admitted.decoder, control, admitted.permit.memory())
+                })
             })
         })
     }
@@ -490,13 +539,15 @@ impl Engine {
     /// [`Error::Cancelled`]; [`Error::Denied`] by the policy; [`Error::LimitExceeded`] when series do not fit the memory.
     pub fn analyse(&self, source: Source, options: &AnalyseOptions, control: &Control) -> Result<Analysis> {
         self.observed.operation(Call::Analyse, || {
-            self.check("analyse", &source, &[], Some(control))?;
+            self.ask_policy("analyse", &source, &[], Some(control))?;
             let read = self.read_options(&options.read);
-            self.retrying(None, source, control, |attempt| {
-                let cost = |media: &MediaInfo| Ok(Cost::of_analysing(&media.stream));
-                let mut admitted = self.admit("analyse", attempt, &read, control, &cost)?;
-                let memory = admitted.permit.memory();
-                processing::analyse_features(&mut *admitted.decoder, &options.analysis, control, memory)
+            self.remembered(Kind::Analysis, source, &read, &options.analysis, control, |source| {
+                self.retrying(None, source, control, |attempt| {
+                    let cost = |media: &MediaInfo| Ok(Cost::of_analysing(&media.stream));
+                    let mut admitted = self.admit("analyse", attempt, &read, control, &cost)?;
+                    let memory = admitted.permit.memory();
+                    processing::analyse_features(&mut *admitted.decoder, &options.analysis, control, memory)
+                })
             })
         })
     }
@@ -526,7 +577,7 @@ impl Engine {
     pub fn plan_source(&self, source: Source, recipe: &Recipe) -> Result<Plan> {
         self.observed.operation(Call::Plan, || {
             recipe.validate()?;
-            self.check("plan", &source, &outputs_of(recipe), None)?;
+            self.ask_policy("plan", &source, &outputs_of(recipe), None)?;
             let recipe = &self.with_assets(recipe, None)?;
             let (decoder, _) = self.open_described(source, &mut true, &recipe.read)?;
             processing::plan(recipe, decoder.info(), self.spool_memory_bytes)
@@ -551,6 +602,17 @@ impl Engine {
         self.process_on(&self.files, source, recipe, &outputs_of(recipe), control)
     }
 
+    /// Asks the policy about something that is done to files beside the engine's own operations.
+    pub(crate) fn may(
+        &self,
+        name: &'static str,
+        input: Option<&Path>,
+        outputs: &[&Path],
+        control: &Control,
+    ) -> Result<()> {
+        Operation { name, tenant: control.tenant.as_deref(), input, outputs }.check(&*self.policy)
+    }
+
     /// The files of the engine.
     pub(crate) fn file_system(&self) -> &Arc<dyn FileSystem> {
         &self.files
@@ -569,8 +631,8 @@ impl Engine {
         self.observed.run(&events, || {
             let result = recipe
                 .validate()
-                .and_then(|()| self.check("process", &source, outputs, Some(control)))
-                .and_then(|()| self.run(files, source, recipe, control, &events));
+                .and_then(|()| self.ask_policy("process", &source, outputs, Some(control)))
+                .and_then(|()| self.run_remembered(files, source, recipe, control, &events));
             events.finished(&result);
             result
         })
@@ -610,7 +672,7 @@ impl Engine {
     /// Those of [`Engine::open`] and of decoding.
     pub fn load_assets(&self, filters: &mut [FilterSpec], options: &ReadOptions) -> Result<()> {
         let options = &self.read_options(options);
-        let allow = |path: &Path| self.check("asset", &Source::from(path), &[], None);
+        let allow = |path: &Path| self.ask_policy("asset", &Source::from(path), &[], None);
         let mut assets = FileAssets { options, codecs: &self.codecs, files: &self.files, allow: &allow };
         filters.iter_mut().try_for_each(|filter| filter.load_assets(&mut assets))
     }
@@ -618,7 +680,7 @@ impl Engine {
     fn with_assets(&self, recipe: &Recipe, control: Option<&Control>) -> Result<Recipe> {
         let mut recipe = recipe.clone();
         recipe.read = self.read_options(&recipe.read);
-        let allow = |path: &Path| self.check("asset", &Source::from(path), &[], control);
+        let allow = |path: &Path| self.ask_policy("asset", &Source::from(path), &[], control);
         let mut assets = FileAssets { options: &recipe.read, codecs: &self.codecs, files: &self.files, allow: &allow };
         recipe.filters.iter_mut().try_for_each(|filter| filter.load_assets(&mut assets))?;
         Ok(recipe)

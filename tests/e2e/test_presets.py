@@ -1,10 +1,13 @@
 """Every preset x every usual format on speech and music, judged by ffmpeg and pyloudnorm, not by ourselves."""
 
+import json
+import os
+
 import numpy as np
 import pyloudnorm
 import pytest
 
-from conftest import MUSIC, SPEECH, ffmpeg_loudness, ffmpeg_md5, ffmpeg_pcm, puresound
+from conftest import MUSIC, SPEECH, ffmpeg_loudness, ffmpeg_md5, ffmpeg_pcm, names, puresound
 
 FORMATS = ["wav", "flac", "mp3", "m4a", "opus"]
 PRESETS = sorted(p["name"] for p in puresound("presets", "--json").json)
@@ -132,3 +135,108 @@ def test_strict_turns_a_missed_target_into_exit_code_1(tmp_path):
     report = puresound(*args).json["outputs"][0]
     assert report["target_met"] is False and report["target_reason"]
     assert puresound(*args, "--strict", check=1).json["outputs"][0]["target_met"] is False
+
+
+@pytest.fixture
+def own(tmp_path):
+    """The program with a folder for presets of one's own."""
+    env = {**os.environ, "PURESOUND_PRESETS__DIR": str(tmp_path / "own")}
+    return lambda *args, **kwargs: puresound(*args, env=env, **kwargs)
+
+
+def test_a_preset_is_made_used_replaced_and_removed(own, tmp_path):
+    made = own("presets", "create", "interview", "--from", "podcast", "--set", "level.integrated_lufs=-18",
+               "--set", "filters=[{type: highpass, cutoff_hz: 120}]", "--description", "Ours.", "--json").json
+    assert (made["version"], made["category"], made["inherits"]) == (1, "podcast", "podcast")
+    assert [f["type"] for f in made["recipe"]["filters"]] == ["highpass"]
+    assert names(tmp_path / "own") == ["interview.yaml"]
+    report = own("process", SPEECH, "-o", tmp_path / "a.flac", "--preset", "interview", "--json").json
+    assert (report["preset"], report["outputs"][0]["target"]["integrated_lufs"]) == ("interview", -18)
+    assert ffmpeg_loudness(tmp_path / "a.flac")[0] == pytest.approx(-18, abs=LEVEL_TOLERANCE_LU)
+
+    # The next version, and what differs from the one before.
+    assert "exists in version 1" in own("presets", "create", "interview", "--from", "podcast", check=8).err
+    own("presets", "create", "interview", "--from", "podcast", "--set", "level.integrated_lufs=-20", "--replace")
+    assert names(tmp_path / "own") == ["interview.yaml", "versions", "versions/interview@1.yaml"]
+    diff = {d["path"]: (d["left"], d["right"]) for d in own("presets", "diff", "interview@1", "interview", "--json").json}
+    assert diff["recipe.level.integrated_lufs"] == (-18, -20) and diff["version"] == (1, 2)
+    assert diff["recipe.filters (in order)"][0] == ["highpass"]
+    text = own("presets", "diff", "interview@1", "interview").out.decode()
+    assert "recipe.level.integrated_lufs" in text and "-20" in text
+    assert own("presets", "diff", "podcast", "podcast").out == b"no difference\n"
+    old = own("process", SPEECH, "-o", tmp_path / "b.flac", "--preset", "interview@1", "--json").json
+    assert old["preset"] == "interview@1"
+    assert (tmp_path / "a.flac").read_bytes() == (tmp_path / "b.flac").read_bytes()
+
+    assert "not yours" in own("presets", "remove", "podcast", check=8).err
+    own("presets", "create", "child", "--from", "interview")
+    assert "'child' inherits" in own("presets", "remove", "interview", check=8).err
+    for name in ("child", "interview"):
+        own("presets", "remove", name)
+    assert names(tmp_path / "own") == ["versions"]
+    assert own("presets", "show", "interview", check=5).err
+
+
+def test_what_is_wrong_with_a_preset_is_told_and_nothing_is_kept(own, tmp_path):
+    for args, code, words in [
+        (["podcast"], 8, "not yours"),
+        (["Interview"], 5, "is 'Interview', allowed is a word"),
+        (["../up"], 5, "allowed is a word"),
+        (["mine", "--from", "podcats"], 5, "did you mean 'podcast'"),
+        (["mine", "--set", "levl=1"], 5, "levl"),
+        (["mine", "--set", "rate_hz=1"], 5, "rate_hz is 1 Hz"),
+        (["mine", "--set", "outputs=[{path: a.wav}]"], 5, "recipe.outputs"),
+        (["mine", "--category", "E Learning"], 5, "category"),
+    ]:
+        assert words in own("presets", "create", *args, check=code).err, args
+    file = tmp_path / "newer.yaml"
+    file.write_text("{layout: 99, name: mine, recipe: {}}")
+    assert "newer library" in own("presets", "create", "--file", file, check=4).err
+    assert not (tmp_path / "own").exists()
+    # Without a folder nothing can be kept.
+    assert "presets.dir" in puresound("presets", "create", "mine", check=5).err
+
+
+def test_a_whole_file_is_kept_as_it_is_and_a_broken_one_is_left_out(own, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("# why we do this\nname: mine\ninherits: streaming\nrecipe: {rate_hz: 48000}\n")
+    own("presets", "create", "--file", file)
+    assert (tmp_path / "own" / "mine.yaml").read_text() == file.read_text()
+    (tmp_path / "own" / "broken.yaml").write_text("name: [")
+    listed = own("presets", "list", "--category", "music")
+    assert "mine" in listed.out.decode() and "podcast" not in listed.out.decode()
+    assert "left out" in listed.err and "broken.yaml" in listed.err
+    assert "did you mean 'music'" in own("presets", "list", "--category", "musik", check=5).err
+
+
+def test_an_export_is_the_same_preset_elsewhere_and_refused_when_a_byte_changed(own, tmp_path):
+    own("presets", "create", "base", "--from", "podcast", "--set", "rate_hz=44100")
+    own("presets", "create", "mine", "--from", "base", "--set", "level.integrated_lufs=-19")
+    file = tmp_path / "mine.preset.yaml"
+    own("presets", "export", "mine", "-o", file)
+    assert own("presets", "export", "mine").out == file.read_bytes()
+    other = {**os.environ, "PURESOUND_PRESETS__DIR": str(tmp_path / "other")}
+    got = puresound("presets", "import", file, "--json", env=other).json
+    assert (got["recipe"]["rate_hz"], got["recipe"]["level"]["integrated_lufs"], "inherits" in got) == (44100, -19, False)
+    here = own("presets", "show", "mine", "--json").json
+    assert here["recipe"] == got["recipe"]
+    # An independent reader of the format: one line, then JSON.
+    assert json.loads(file.read_text().split("\n", 1)[1])["name"] == "mine"
+    puresound("presets", "remove", "mine", env=other)
+    data = file.read_bytes()
+    for at in range(0, len(data), max(1, len(data) // 40)):
+        changed = bytearray(data)
+        changed[at] ^= 1
+        file.write_bytes(changed)
+        assert puresound("presets", "import", file, env=other, check=3).err.startswith("error: ")
+    assert not [n for n in names(tmp_path / "other") if n.endswith(".yaml")]
+
+
+def test_suggestions_tell_speech_from_music_and_why(tmp_path):
+    for media, wanted in [(SPEECH, {"podcast_mono", "voice_note"}), (MUSIC, {"music_master", "streaming"})]:
+        found = puresound("presets", "suggest", media, "--json").json
+        assert found[0]["preset"] in wanted, found
+        assert found[0]["points"] == sum(r["points"] for r in found[0]["reasons"]) >= 2
+        assert all(r["because"] for s in found for r in s["reasons"])
+        assert [s["points"] for s in found] == sorted((s["points"] for s in found), reverse=True)
+        assert found[0]["preset"] in puresound("presets", "suggest", media).out.decode()

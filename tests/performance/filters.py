@@ -12,10 +12,11 @@ Prints for each case our time, scaled to ten minutes of sound, and the ratio pee
 blocks of 64 frames, against the mean block, and how many times faster than real time it runs.
 
 Method: everything is pinned to one core and compared by CPU time (user and system). Ours (core/examples/filter_speed.rs) and
-Pedalboard process the recording in memory: ours is the difference of a run that does it eleven times and one that does it once,
+Pedalboard process the recording in memory: ours is the difference of a run that does it 11 or 101 times and one that does it once,
 Pedalboard's is told by its process. ffmpeg and SoX read a file in memory: theirs is the difference of a run with the filter six
-times in a row and one with it once, so that neither reading nor conversion counts. Every round runs every command once, in turn;
-the least time of all rounds counts.
+times in a row and one with it once, so that neither reading nor conversion counts; it is compared with the same difference of
+ours, which has no copy of the recording in it either. Every round runs every command once, in turn; the least time of all
+rounds counts.
 """
 
 import argparse
@@ -158,9 +159,14 @@ def pedalboard_python(folder):
 
 
 def ours_s(binary, raw, chain, pin):
-    """CPU time of one pass."""
+    """CPU time of one pass, with the copies into the chain and out of it."""
     command = lambda rounds: [*pin, binary, raw, str(RATE_HZ), "2", str(rounds), "4096", f"x={chain}"]
-    return (cpu_s(command(11)) - cpu_s(command(1))) / 10
+    once = cpu_s(command(1))
+    some = cpu_s(command(11)) - once
+    if some > 0.2:
+        return some / 10
+    # What is quick needs more passes to stand out from the start of the program.
+    return (cpu_s(command(101)) - once) / 100
 
 
 def live_blocks(binary, raw, pin):
@@ -210,7 +216,8 @@ def main():
         subprocess.run([*source, "-c:a", "pcm_f32le", wav, "-f", "f32le", "-ar", str(RATE_HZ), "-ac", "2", "-t", str(args.seconds), raw], check=True)
         for _ in range(args.rounds):
             for name, (_, mine, _) in cases.items():
-                note(name, "ours", ours_s(binary, raw, mine, pin))
+                for times in (1, 1 + REPEATS):
+                    note(name, ("ours", times), ours_s(binary, raw, "|".join([mine] * times), pin))
             if python:
                 texts = {n: c[2]["pedalboard"] for n, c in cases.items() if "pedalboard" in c[2]}
                 out = subprocess.run([*pin, python, "-c", PEDALBOARD_RUN, raw, str(RATE_HZ)], input=json.dumps(texts), check=True,
@@ -233,13 +240,17 @@ def main():
     figures = {}
     print(f"{'case':48} {'ours':>8}  {'floor':>5}  ratios")
     for name, (floor, _, peers) in cases.items():
-        mine = best[name, "ours"]
+        mine = best[name, ("ours", 1)]
+
+        def in_a_row(who, name=name):
+            return (best[name, (who, 1 + REPEATS)] - best[name, (who, 1)]) / REPEATS
+
         ratios = {}
         for peer in peers:
             if (name, peer) in best:
                 ratios[peer] = best[name, peer] / mine
             elif (name, (peer, 1 + REPEATS)) in best:
-                ratios[peer] = (best[name, (peer, 1 + REPEATS)] - best[name, (peer, 1)]) / REPEATS / mine
+                ratios[peer] = in_a_row(peer) / in_a_row("ours")
         least = min(ratios.values(), default=None)
         verdict = "" if floor is None or least is None else "" if least >= floor else "   UNDER THE FLOOR"
         text = ", ".join(f"{peer} {ratio:.2f}" for peer, ratio in sorted(ratios.items(), key=lambda r: r[1]))

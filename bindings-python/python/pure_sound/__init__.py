@@ -50,6 +50,7 @@ __all__ = [
     "Subscription",
     "Target",
     "aio",
+    "check",
     "decode",
     "default_engine",
     "encode",
@@ -141,9 +142,28 @@ def measure(
     return default_engine().measure(source, progress=progress, cancel=cancel, tenant=tenant, **options)
 
 
-def decode(source: Source, *, cancel: CancelToken | None = None, **options: Unpack[types.ReadOptions]) -> Audio:
+def check(
+    source: Source,
+    *specifications: str,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    tenant: str | None = None,
+    **options: Unpack[types.ReadOptions],
+) -> types.CheckReport:
+    """Looks at a whole input for faults, and holds it against delivery specifications such as ``"acx"``; ``"all"``: every one."""
+    return default_engine().check(source, *specifications, progress=progress, cancel=cancel, tenant=tenant, **options)
+
+
+def decode(
+    source: Source,
+    *,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    tenant: str | None = None,
+    **options: Unpack[types.ReadOptions],
+) -> Audio:
     """Decodes a whole input into memory."""
-    return default_engine().decode(source, cancel=cancel, **options)
+    return default_engine().decode(source, progress=progress, cancel=cancel, tenant=tenant, **options)
 
 
 def encode(

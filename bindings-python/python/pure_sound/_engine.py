@@ -13,7 +13,7 @@ from ._audio import Audio
 from ._events import Event, Poller, Subscription
 from ._io import Source, Target, as_input, dump, dump_request, format_json, format_of, is_file_object
 from ._progress import Native, ProgressLike, Run, native
-from ._record import Health, Loudness, MediaInfo, Metadata, Plan, Report, Usage
+from ._record import Check, Health, Loudness, MediaInfo, Metadata, Plan, Report, Usage
 from .errors import ClosedError
 
 if TYPE_CHECKING:
@@ -114,11 +114,37 @@ class Engine:
         text = self.native.measure(as_input(source), dump(options), native(progress), cancel, tenant)
         return cast("types.Loudness", Loudness(json.loads(text)))
 
+    def check(
+        self,
+        source: Source,
+        *specifications: str,
+        progress: ProgressLike | None = None,
+        cancel: _native.CancelToken | None = None,
+        tenant: str | None = None,
+        **options: Unpack[types.ReadOptions],
+    ) -> types.CheckReport:
+        """Looks at a whole input for faults, and holds it against delivery specifications such as ``"acx"``; ``"all"``: every one.
+
+        `progress`, `cancel` and `tenant` are as in `process`.
+        """
+        names = json.dumps(specifications)
+        text = self.native.check(as_input(source), names, dump(options), native(progress), cancel, tenant)
+        return cast("types.CheckReport", Check(json.loads(text)))
+
     def decode(
-        self, source: Source, *, cancel: _native.CancelToken | None = None, **options: Unpack[types.ReadOptions]
+        self,
+        source: Source,
+        *,
+        progress: ProgressLike | None = None,
+        cancel: _native.CancelToken | None = None,
+        tenant: str | None = None,
+        **options: Unpack[types.ReadOptions],
     ) -> Audio:
-        """Decodes a whole input into memory."""
-        samples, rate_hz, layout = self.native.decode(as_input(source), dump(options), cancel)
+        """Decodes a whole input into memory.
+
+        `progress`, `cancel` and `tenant` are as in `process`.
+        """
+        samples, rate_hz, layout = self.native.decode(as_input(source), dump(options), native(progress), cancel, tenant)
         return Audio(samples, rate_hz, layout)
 
     def open(self, source: Source, **options: Unpack[types.ReadOptions]) -> Any:

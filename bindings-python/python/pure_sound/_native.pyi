@@ -189,11 +189,15 @@ class Engine:
         """
         An engine with settings shaped like a configuration file, as JSON text.
         """
+    def check(self, /, source: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], specifications: str, options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> str:
+        """
+        Looks for faults; holds the input against specifications.
+        """
     def config(self, /) -> str:
         """
         The settings, every value filled in.
         """
-    def decode(self, /, source: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], options: str | None = None, cancel: CancelToken | None = None) -> tuple[NDArray[float32], int, str]:
+    def decode(self, /, source: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> tuple[NDArray[float32], int, str]:
         """
         Decodes a whole input: (samples, rate_hz, layout).
         """

@@ -56,6 +56,12 @@ class Loudness(Record):
     title = "Loudness"
 
 
+class Check(Record):
+    """Faults, and how delivery specifications come out."""
+
+    title = "Check"
+
+
 class Health(Record):
     """What the checks of an engine say."""
 

@@ -151,10 +151,20 @@ class AsyncEngine:
         token = _native.CancelToken()
         return await _call(partial(self.engine.measure, source, cancel=token, tenant=tenant, **options), token)
 
-    async def decode(self, source: Source, **options: Unpack[types.ReadOptions]) -> Audio:
+    async def check(
+        self, source: Source, *specifications: str, tenant: str | None = None, **options: Unpack[types.ReadOptions]
+    ) -> types.CheckReport:
+        """Looks for faults; holds the input against delivery specifications."""
+        token = _native.CancelToken()
+        work = partial(self.engine.check, source, *specifications, cancel=token, tenant=tenant, **options)
+        return await _call(work, token)
+
+    async def decode(
+        self, source: Source, *, tenant: str | None = None, **options: Unpack[types.ReadOptions]
+    ) -> Audio:
         """Decodes a whole input into memory."""
         token = _native.CancelToken()
-        return await _call(partial(self.engine.decode, source, cancel=token, **options), token)
+        return await _call(partial(self.engine.decode, source, cancel=token, tenant=tenant, **options), token)
 
     async def open(self, source: Source, **options: Unpack[types.ReadOptions]) -> AsyncDecoder:
         """Opens an input for reading blocks."""
@@ -231,6 +241,7 @@ _shared = AsyncEngine()
 probe = _shared.probe
 tags = _shared.tags
 measure = _shared.measure
+check = _shared.check
 decode = _shared.decode
 open = _shared.open
 encode = _shared.encode

@@ -3006,12 +3006,20 @@ class Report(TypedDict):
     #: The outputs.
     outputs: list[OutputReport]
 
-    #: Time spent.
+    #: Time spent; of a report from the cache, by the run that made it.
     timing: Timing
+
+    #: True when nothing was processed: outputs and report are those of an earlier run, from the cache. Default false.
+    from_cache: NotRequired[bool]
 
 
 class Preset(TypedDict):
     """A preset as it stands in its file, after inheritance."""
+
+    #: Layout of the file: 1, or 0 (the default in a file) for one that may lack `version`, `category` and
+    #: `description`. Older layouts are
+    #: brought up to date when they are read.
+    layout: NotRequired[int]
 
     #: Name, snake_case, unique.
     name: str
@@ -3033,6 +3041,131 @@ class Preset(TypedDict):
 
     #: The recipe.
     recipe: Recipe
+
+
+#: What an input can be.
+InputType = Literal['file', 'files', 'folder', 'text', 'number', 'bool']
+
+
+class WorkflowInput(TypedDict):
+    """Something that a run is given."""
+
+    #: What it is.
+    type: InputType
+
+    #: What it is for, in a sentence.
+    description: NotRequired[str]
+
+    #: What it is when it is not given. Without: it must be given.
+    default: NotRequired[Any]
+
+
+class StepRetry(TypedDict, total=False):
+    """How often a step is tried. Failures that cannot pass, such as an input that is no audio, are not tried again."""
+
+    #: Tries, with the first one: 1 to 1000. Default 3.
+    attempts: int
+
+    #: Workers that may vanish over it before it has failed: 1 to 1000. Default 3.
+    crashes: int
+
+    #: Pause before the second try in milliseconds; each further one is twice as long. Half of each is random. Default
+    #: 2000.
+    base_ms: int
+
+    #: Longest pause in milliseconds. Default 900,000.
+    max_ms: int
+
+
+#: What follows from the failure of a step.
+OnFailure = Literal['fail', 'continue', 'compensate']
+
+
+#: Paths: one, or many.
+FileList = (
+    str
+    | list[str]
+)
+
+
+class UndoActionRemove(TypedDict):
+    """Removes files. One that is not there is no error."""
+
+    type: Literal['remove']
+
+    #: The files; no patterns.
+    files: FileList
+
+
+class UndoActionNotify(TypedDict):
+    """Tells the event bus."""
+
+    type: Literal['notify']
+
+    #: The message.
+    message: str
+
+    #: Anything else for those who listen.
+    data: NotRequired[Any]
+
+
+UndoActionCustom = TypedDict('UndoActionCustom', {
+    'type': "Literal['custom']",
+    'action': 'str',
+    'with': 'NotRequired[Any]',
+})
+
+
+#: What takes the effect of a step back. It may use the results of that step and of those before it.
+UndoAction = (
+    UndoActionRemove
+    | UndoActionNotify
+    | UndoActionCustom
+)
+
+
+class WorkflowStep(TypedDict):
+    """One step."""
+
+    #: Name: lower-case letters, digits and `_`, beginning with a letter; unique in the workflow. Others use its result
+    #: as
+    #: `${steps.ID.FIELD}`.
+    id: str
+
+    #: Steps that have to be over first, beside those whose results are used.
+    after: NotRequired[list[str]]
+
+    #: How often it is tried.
+    retry: NotRequired[StepRetry]
+
+    #: Longest time of one try in seconds, 0.001 to 2,592,000. Default: as long as it takes.
+    timeout_s: NotRequired[float | None]
+
+    #: What follows when it fails.
+    on_failure: NotRequired[OnFailure]
+
+    #: What takes its effect back, when a step with `on_failure: compensate` fails later.
+    undo: NotRequired[UndoAction | None]
+
+
+class Workflow(TypedDict):
+    """Steps that depend on each other, without a circle."""
+
+    #: Name: lower-case letters, digits and `_`, beginning with a letter.
+    name: str
+
+    #: Raised when the steps change. Default 1.
+    version: NotRequired[int]
+
+    #: What it is for, in a sentence or two.
+    description: NotRequired[str]
+
+    #: What a run is given, by name: `${inputs.NAME}`.
+    inputs: NotRequired[dict[str, WorkflowInput]]
+
+    #: The steps. Their order says nothing: a step waits for those whose results it uses, and for those that `after`
+    #: names.
+    steps: list[WorkflowStep]
 
 
 #: What a filter is for.
@@ -3361,6 +3494,19 @@ class DeliveryResult(TypedDict):
 
     #: What the specification asks for beyond what is measured here; empty: nothing.
     not_measured: str
+
+
+class CheckReport(TypedDict):
+    """What `Engine::check` finds."""
+
+    #: Whether all specifications that were asked for hold; true when none was.
+    passed: bool
+
+    #: Faults and figures.
+    quality: QualityReport
+
+    #: How each specification came out.
+    delivery: list[DeliveryResult]
 
 
 class MelParams(TypedDict, total=False):
@@ -3986,6 +4132,69 @@ class RetrySettings(TypedDict, total=False):
     max_ms: int
 
 
+class JobSettings(TypedDict, total=False):
+    """Jobs that outlive the program that asked for them, and their workers."""
+
+    #: File that keeps the jobs; null is the one that the program has for the user.
+    database: str | None
+
+    #: Do not wait for the disk: faster, and a power cut may take the last moments of what was promised.
+    may_lose_last_ms: bool
+
+    #: Jobs that one worker process does at the same time; 0 is one per core.
+    workers: int
+
+    #: How long a job stays with a worker that gives no sign of life. A worker gives three in that time.
+    lease_ms: int
+
+    #: How long a worker that was told to end may finish what it has in hand; then it is handed back.
+    drain_s: int
+
+    #: Failures after which a job is given up, unless it says otherwise.
+    max_attempts: int
+
+    #: Workers that may vanish over a job before it is given up, unless it says otherwise.
+    max_crashes: int
+
+    #: Waiting that is worth one step of priority, so that low priorities come to their turn; 0 is never.
+    ageing_ms: int
+
+
+class PresetSettings(TypedDict, total=False):
+    """Presets that the user makes."""
+
+    #: Folder where they are kept; null is none, and then none can be made. It need not be there.
+    dir: str | None
+
+
+class CacheSettings(TypedDict, total=False):
+    """Results that are kept, so that the same work is not done twice. Without a folder, memory or Redis nothing is
+    kept.
+    """
+
+    #: Folder for results, which only its owner may write to; null is none. It need not be there.
+    dir: str | None
+
+    #: Most that the folder holds; what was used longest ago goes first.
+    max_mib: int
+
+    #: Memory for results; 0 is none.
+    memory_mib: int
+
+    #: HOST:PORT of a Redis for results that machines share; null is none. Needs the feature `redis`.
+    redis_host: str | None
+
+    #: Password of that Redis.
+    redis_password: str | None
+
+    #: How long Redis keeps a result.
+    redis_ttl_s: int
+
+    #: Seals results in the folder and in Redis: who does not know it cannot put others in their place. Null is a
+    #: checksum.
+    secret: str | None
+
+
 class Settings(TypedDict, total=False):
     """All settings of an engine."""
 
@@ -4006,6 +4215,16 @@ class Settings(TypedDict, total=False):
 
     #: Another try after a failure that may pass, such as a network folder that is away for a moment.
     retry: RetrySettings
+
+    #: Jobs that outlive the program that asked for them, and their workers.
+    jobs: JobSettings
+
+    #: Presets that the user makes.
+    presets: PresetSettings
+
+    #: Results that are kept, so that the same work is not done twice. Without a folder, memory or Redis nothing is
+    #: kept.
+    cache: CacheSettings
 
 
 class Error(TypedDict):
@@ -4057,6 +4276,69 @@ class JobState(TypedDict):
 
     #: Why, for `dead` and for another attempt.
     reason: NotRequired[str | None]
+
+
+class WorkflowState(TypedDict):
+    """A run of a workflow went to another state."""
+
+    #: Identifier of the run.
+    run: str
+
+    #: Name of the workflow.
+    workflow: str
+
+    #: `running`, `stopping`, `undoing`, `succeeded`, `partial`, `failed`, `cancelled`.
+    state: str
+
+    #: Why, for `stopping`, `failed` and `cancelled`.
+    reason: NotRequired[str | None]
+
+
+class WorkflowStepState(TypedDict):
+    """A step of a workflow went to another state."""
+
+    #: Identifier of the run.
+    run: str
+
+    #: The step.
+    step: str
+
+    #: Number of its file in a `fan_out`, from 0.
+    item: NotRequired[int | None]
+
+    #: `running`, `succeeded`, `dead`, `cancelled`, `skipped`.
+    state: str
+
+    #: Which attempt, from 1; 0 before the first.
+    attempt: int
+
+    #: The error in words.
+    error: NotRequired[str | None]
+
+
+class WorkflowNotice(TypedDict):
+    """What a step `notify` of a workflow says. After a crash it may be said again, with the same key."""
+
+    #: Identifier of the run.
+    run: str
+
+    #: Name of the workflow.
+    workflow: str
+
+    #: The step.
+    step: str
+
+    #: Number of its file in a `fan_out`, from 0.
+    item: NotRequired[int | None]
+
+    #: Names this message for ever.
+    key: str
+
+    #: The message.
+    message: str
+
+    #: Anything else.
+    data: Any
 
 
 class ProcessStarted(TypedDict):

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::Secret;
 use crate::events::EventOptions;
 use crate::resources::{Amounts, PoolOptions};
 
@@ -39,6 +40,12 @@ pub struct Settings {
     pub resources: ResourceSettings,
     /// Another try after a failure that may pass, such as a network folder that is away for a moment.
     pub retry: RetrySettings,
+    /// Jobs that outlive the program that asked for them, and their workers.
+    pub jobs: JobSettings,
+    /// Presets that the user makes.
+    pub presets: PresetSettings,
+    /// Results that are kept, so that the same work is not done twice. Without a folder, memory or Redis nothing is kept.
+    pub cache: CacheSettings,
 }
 
 /// Threads and folders.
@@ -128,6 +135,72 @@ pub struct RetrySettings {
     pub max_ms: u32,
 }
 
+/// Jobs that outlive the program that asked for them, and their workers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct JobSettings {
+    /// File that keeps the jobs; null is the one that the program has for the user.
+    #[schemars(extend("x-restart" = true))]
+    pub database: Option<PathBuf>,
+    /// Do not wait for the disk: faster, and a power cut may take the last moments of what was promised.
+    #[schemars(extend("x-restart" = true))]
+    pub may_lose_last_ms: bool,
+    /// Jobs that one worker process does at the same time; 0 is one per core.
+    #[schemars(range(min = 0, max = 1024), extend("x-unit" = "jobs", "x-restart" = true))]
+    pub workers: u32,
+    /// How long a job stays with a worker that gives no sign of life. A worker gives three in that time.
+    #[schemars(range(min = 100, max = 86_400_000), extend("x-unit" = "ms", "x-restart" = true))]
+    pub lease_ms: u32,
+    /// How long a worker that was told to end may finish what it has in hand; then it is handed back.
+    #[schemars(range(min = 0, max = 86_400), extend("x-unit" = "seconds", "x-restart" = true))]
+    pub drain_s: u32,
+    /// Failures after which a job is given up, unless it says otherwise.
+    #[schemars(range(min = 1, max = 1000), extend("x-unit" = "attempts"))]
+    pub max_attempts: u32,
+    /// Workers that may vanish over a job before it is given up, unless it says otherwise.
+    #[schemars(range(min = 1, max = 1000), extend("x-unit" = "workers"))]
+    pub max_crashes: u32,
+    /// Waiting that is worth one step of priority, so that low priorities come to their turn; 0 is never.
+    #[schemars(range(min = 0, max = 86_400_000), extend("x-unit" = "ms", "x-restart" = true))]
+    pub ageing_ms: u32,
+}
+
+/// Presets that the user makes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PresetSettings {
+    /// Folder where they are kept; null is none, and then none can be made. It need not be there.
+    #[schemars(extend("x-restart" = true))]
+    pub dir: Option<PathBuf>,
+}
+
+/// Results that are kept, so that the same work is not done twice. Without a folder, memory or Redis nothing is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheSettings {
+    /// Folder for results, which only its owner may write to; null is none. It need not be there.
+    #[schemars(extend("x-restart" = true))]
+    pub dir: Option<PathBuf>,
+    /// Most that the folder holds; what was used longest ago goes first.
+    #[schemars(range(min = 1, max = 1_073_741_824), extend("x-unit" = "MiB", "x-restart" = true))]
+    pub max_mib: u32,
+    /// Memory for results; 0 is none.
+    #[schemars(range(min = 0, max = 16_777_216), extend("x-unit" = "MiB", "x-restart" = true))]
+    pub memory_mib: u32,
+    /// HOST:PORT of a Redis for results that machines share; null is none. Needs the feature `redis`.
+    #[schemars(extend("x-restart" = true))]
+    pub redis_host: Option<String>,
+    /// Password of that Redis.
+    #[schemars(extend("x-restart" = true))]
+    pub redis_password: Option<Secret>,
+    /// How long Redis keeps a result.
+    #[schemars(range(min = 1, max = 31_536_000), extend("x-unit" = "seconds", "x-restart" = true))]
+    pub redis_ttl_s: u32,
+    /// Seals results in the folder and in Redis: who does not know it cannot put others in their place. Null is a checksum.
+    #[schemars(extend("x-restart" = true))]
+    pub secret: Option<Secret>,
+}
+
 /// Sizes of the event bus.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -161,6 +234,20 @@ impl Default for SpoolSettings {
     }
 }
 
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            max_mib: 1024,
+            memory_mib: 0,
+            redis_host: None,
+            redis_password: None,
+            redis_ttl_s: 604_800,
+            secret: None,
+        }
+    }
+}
+
 impl Default for ResourceSettings {
     fn default() -> Self {
         Self {
@@ -170,6 +257,21 @@ impl Default for ResourceSettings {
             temp_disk_mib: 0,
             tenant_share_percent: 100,
             max_wait_s: 0,
+        }
+    }
+}
+
+impl Default for JobSettings {
+    fn default() -> Self {
+        Self {
+            database: None,
+            may_lose_last_ms: false,
+            workers: 0,
+            lease_ms: 30_000,
+            drain_s: 8,
+            max_attempts: 5,
+            max_crashes: 3,
+            ageing_ms: 0,
         }
     }
 }

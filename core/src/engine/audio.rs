@@ -29,7 +29,7 @@ impl Engine {
     }
 
     fn decode_whole(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<Buffer> {
-        self.check(Call::Decode.name(), &source, &[], Some(control))?;
+        self.ask_policy(Call::Decode.name(), &source, &[], Some(control))?;
         let options = &self.read_options(options);
         let mut decoder = self.codecs.open(self.media(source, &mut true, options)?, options)?;
         let (spec, duration) = (decoder.info().spec, decoder.info().duration);

@@ -11,8 +11,9 @@ use crate::events::{EventBus, EventOptions, ResourceLeak};
 use crate::formats::{BuiltInCodecs, CodecSet, DecoderFactory};
 use crate::presets::PresetStore;
 use crate::resources::{PoolOptions, Resource, ResourcePool};
-use crate::services::seams::{AllowAll, Clock, FileSystem, IdGenerator, Policy, SystemClock, SystemFiles, UuidV7};
+use crate::services::seams::{AllowAll, Clock, FileSystem, IdGenerator, Policy, SystemClock, UuidV7};
 use crate::services::{Dependency, Key, Lifetime, Made, Registration, ServiceBuilder, Services};
+use crate::storage::Files;
 
 /// How long each service may take to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,6 +22,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Parts {
     pub threads: usize,
     pub preset_dirs: Vec<PathBuf>,
+    /// Where the presets of the user are kept.
+    pub own_presets: Option<PathBuf>,
     pub decoders: Vec<Arc<dyn DecoderFactory>>,
     pub budgets: PoolOptions,
     /// The bus of the host; none for one of its own of these sizes.
@@ -30,11 +33,11 @@ pub(super) struct Parts {
 
 /// Adds the built-in parts wherever the host has not registered its own.
 pub(super) fn add_defaults(services: &mut ServiceBuilder, parts: Parts) {
-    let Parts { threads, preset_dirs, decoders, budgets, events, event_sizes } = parts;
+    let Parts { threads, preset_dirs, own_presets, decoders, budgets, events, event_sizes } = parts;
     services.fallback(|builder| {
         builder
             .instance::<dyn Clock>(Arc::new(SystemClock::default()))
-            .instance::<dyn FileSystem>(Arc::new(SystemFiles))
+            .instance::<dyn FileSystem>(Arc::new(Files::default()))
             .instance::<dyn Policy>(Arc::new(AllowAll))
             .instance::<dyn CodecSet>(Arc::new(BuiltInCodecs { decoders }))
             .factory::<dyn IdGenerator, _>(Lifetime::Singleton, |clock: Arc<dyn Clock>| {
@@ -51,6 +54,12 @@ pub(super) fn add_defaults(services: &mut ServiceBuilder, parts: Parts) {
             .factory(Lifetime::Singleton, move |files: Arc<dyn FileSystem>| {
                 let mut presets = PresetStore::built_in()?;
                 preset_dirs.iter().try_for_each(|dir| presets.load_dir_on(dir, &*files))?;
+                if let Some(dir) = &own_presets {
+                    presets.keep_in(dir.clone(), files)?;
+                    for problem in presets.problems() {
+                        tracing::warn!(%problem, "a preset of the user is left out");
+                    }
+                }
                 Ok(Arc::new(presets))
             })
             .register(resource_pool(budgets));

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::part_metrics::watch;
 use super::run_events::RunEvents;
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::{Error, ErrorCode, Result};
 use crate::events::EventBus;
@@ -172,6 +173,7 @@ pub(super) struct Watched<'a> {
     pub clock: Arc<dyn Clock>,
     pub resources: &'a ResourcePool,
     pub retries: &'a Arc<AtomicU64>,
+    pub cache: Option<&'a Cache>,
     pub temp_dir: Option<&'a Path>,
     /// Whether calls are counted and told.
     pub on: bool,
@@ -261,20 +263,24 @@ impl Figures {
         let timing = &report.timing;
         let audio_s = report.input.duration.map_or(0.0, |d| report.input.spec.seconds(d.frames));
         self.audio_s.add(audio_s);
-        self.speed.observe(timing.realtime_factor);
-        let known = [timing.analyse_s, timing.solve_s, timing.encode_s, timing.verify_s];
-        for (stage, seconds) in self.stages.iter().zip(known.into_iter().chain(publish_s)) {
-            stage.observe(seconds);
-        }
         for output in &report.outputs {
             self.outputs.with(&[output.encoder.settings.name()]).inc();
-            self.attempts.add(f64::from(output.attempts));
             if output.target_met == Some(false) {
                 self.missed.inc();
             }
         }
         if !report.damage.is_none() {
             self.damaged.inc();
+        }
+        if report.from_cache {
+            // Its times and encodes are those of the run that made it.
+            return;
+        }
+        self.attempts.add(report.outputs.iter().map(|output| f64::from(output.attempts)).sum());
+        self.speed.observe(timing.realtime_factor);
+        let known = [timing.analyse_s, timing.solve_s, timing.encode_s, timing.verify_s];
+        for (stage, seconds) in self.stages.iter().zip(known.into_iter().chain(publish_s)) {
+            stage.observe(seconds);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::observed::Watched;
+use crate::cache::{Cache, Layer, LayerStats};
 use crate::config::Config;
 use crate::error::Result;
 use crate::events::EventBus;
@@ -23,6 +24,7 @@ pub(super) fn watch(parts: &Watched<'_>, metrics: &Metrics, health: &HealthCheck
     }
     resource_metrics(metrics, parts.resources)?;
     retry_metrics(metrics, parts.retries)?;
+    cache_metrics(metrics, parts.cache)?;
     log_metrics(metrics, log)?;
     health_metrics(metrics, health)?;
     register_checks(health, parts)
@@ -122,6 +124,40 @@ fn retry_metrics(metrics: &Metrics, retries: &Arc<AtomicU64>) -> Result<()> {
         "Calls that were tried again after a failure that may pass.",
         [],
         move |samples| samples.set(&[], retries.load(Ordering::Relaxed) as f64),
+    )
+}
+
+/// Registered without a cache, too: a name that comes and goes is of no use to those who draw it.
+fn cache_metrics(metrics: &Metrics, cache: Option<&Cache>) -> Result<()> {
+    use MetricKind::{Counter, Gauge};
+    type Read = fn(&LayerStats) -> u64;
+    let all: [(MetricKind, &str, &str, Read); 7] = [
+        (Counter, "pure_sound_cache_hits", "Results that were found.", |s| s.hits),
+        (Counter, "pure_sound_cache_misses", "Results that were not there.", |s| s.misses),
+        (Counter, "pure_sound_cache_bad", "Kept results that had changed; they count as not there.", |s| s.bad),
+        (Counter, "pure_sound_cache_writes", "Results that were kept.", |s| s.writes),
+        (Counter, "pure_sound_cache_failures", "Looks and writes that failed or took too long.", |s| s.failures),
+        (Counter, "pure_sound_cache_evictions", "Results that made room for others, in the folder.", |s| s.evictions),
+        (Gauge, "pure_sound_cache_bytes", "What is kept; not known of Redis.", |s| s.bytes),
+    ];
+    for (kind, name, help, read) in all {
+        let cache = cache.cloned();
+        let label = Label::one_of("layer", Layer::ALL.map(Layer::name));
+        metrics.computed(kind, name, help, [label], move |samples| {
+            for layer in Layer::ALL {
+                if let Some(stats) = cache.as_ref().and_then(|cache| cache.stats(layer)) {
+                    samples.set(&[layer.name()], read(&stats) as f64);
+                }
+            }
+        })?;
+    }
+    let cache = cache.cloned();
+    metrics.computed(
+        Counter,
+        "pure_sound_cache_shared",
+        "Results that were taken from a call that was making them at that time.",
+        [],
+        move |samples| samples.set(&[], cache.as_ref().map_or(0, Cache::shared) as f64),
     )
 }
 

@@ -1,18 +1,39 @@
-//! Looking at the quality of an input.
+//! Looking at the quality of an input, and holding it against delivery specifications.
 
 use super::Engine;
 use super::admission::Admitted;
 use super::observed::Call;
+use crate::analysis::delivery::{self, CheckReport};
 use crate::analysis::quality::{QualityAnalyser, QualityParams, QualityReport};
 use crate::audio::Buffer;
+use crate::cache::Kind;
 use crate::error::Result;
 use crate::formats::{MediaInfo, ReadOptions, SampleFormat, Source};
-use crate::processing::{Control, Cost};
+use crate::presets::{Facts, Suggestion, suggest};
+use crate::processing::progress::Tracker;
+use crate::processing::{Control, Cost, Stage};
 
 /// Frames that are decoded at a time.
 const BLOCK_FRAMES: usize = 8_192;
 
 impl Engine {
+    /// Looks at a whole input for faults, and holds it against delivery specifications by their names; `all` stands for every one.
+    ///
+    /// # Errors
+    /// [`crate::Error::UnknownName`] for a specification, before anything is read; those of [`Engine::quality`].
+    pub fn check(
+        &self,
+        source: Source,
+        specifications: &[impl AsRef<str>],
+        options: &ReadOptions,
+        control: &Control,
+    ) -> Result<CheckReport> {
+        let chosen = delivery::specifications(specifications)?;
+        let quality = self.quality(source, options, control)?;
+        let delivery: Vec<_> = chosen.into_iter().map(|spec| delivery::check(&quality, spec)).collect();
+        Ok(CheckReport { passed: delivery.iter().all(|result| result.passed), quality, delivery })
+    }
+
     /// Looks at a whole input for faults. The bits that the verdict on fake bit depth asks for are those of the stream. Waits while the
     /// budgets have no room for it.
     ///
@@ -21,26 +42,44 @@ impl Engine {
     /// [`crate::Error::Denied`] by the policy.
     pub fn quality(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<QualityReport> {
         self.observed.operation(Call::Quality, || {
-            self.check(Call::Quality.name(), &source, &[], Some(control))?;
+            self.ask_policy(Call::Quality.name(), &source, &[], Some(control))?;
             let options = self.read_options(options);
-            self.retrying(None, source, control, |attempt| {
-                let cost = |media: &MediaInfo| Ok(Cost::of_measuring(&media.stream));
-                let admitted = self.admit(Call::Quality.name(), attempt, &options, control, &cost)?;
-                let Admitted { mut decoder, permit, .. } = admitted;
-                let spec = decoder.info().spec;
-                let declared_bits = match decoder.info().sample_format {
-                    SampleFormat::Int(bits) => Some(u32::from(bits)),
-                    SampleFormat::Float(_) | SampleFormat::Lossy => None,
-                };
-                let mut analyser = QualityAnalyser::new(spec, QualityParams { declared_bits })?;
-                let mut block = Buffer::new(spec, BLOCK_FRAMES);
-                while decoder.read(&mut block, BLOCK_FRAMES)? > 0 {
-                    control.cancel.check()?;
-                    analyser.push(&block)?;
-                }
-                drop(permit);
-                analyser.finish()
+            self.remembered(Kind::Quality, source, &options, &(), control, |source| {
+                self.retrying(None, source, control, |attempt| {
+                    let cost = |media: &MediaInfo| Ok(Cost::of_measuring(&media.stream));
+                    let admitted = self.admit(Call::Quality.name(), attempt, &options, control, &cost)?;
+                    let Admitted { mut decoder, permit, .. } = admitted;
+                    let (spec, duration) = (decoder.info().spec, decoder.info().duration);
+                    let tracker = Tracker::for_reading(control, spec.rate_hz, duration.map(|d| d.frames));
+                    let declared_bits = match decoder.info().sample_format {
+                        SampleFormat::Int(bits) => Some(u32::from(bits)),
+                        SampleFormat::Float(_) | SampleFormat::Lossy => None,
+                    };
+                    let mut analyser = QualityAnalyser::new(spec, QualityParams { declared_bits })?;
+                    let mut block = Buffer::new(spec, BLOCK_FRAMES);
+                    loop {
+                        tracker.check()?;
+                        let count = decoder.read(&mut block, BLOCK_FRAMES)?;
+                        if count == 0 {
+                            break;
+                        }
+                        analyser.push(&block)?;
+                        tracker.advance(Stage::Analyse, count, spec.rate_hz);
+                    }
+                    drop(permit);
+                    let report = analyser.finish()?;
+                    tracker.done();
+                    Ok(report)
+                })
             })
         })
+    }
+
+    /// The presets that fit an input, the best first, with the reasons; see [`suggest`]. The whole input is looked at.
+    ///
+    /// # Errors
+    /// As [`Engine::quality`].
+    pub fn suggest_presets(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<Vec<Suggestion>> {
+        Ok(suggest(&Facts::of(&self.quality(source, options, control)?)))
     }
 }

@@ -298,8 +298,12 @@ impl Error {
         Self::Internal { what: what.into() }
     }
 
-    /// Wraps an I/O error, sorting out missing files and missing rights.
+    /// Wraps an I/O error, sorting out missing files and missing rights. One that carries an error of ours is that.
     pub fn io(op: &'static str, path: Option<&Path>, source: std::io::Error) -> Self {
+        let source = match source.downcast::<Self>() {
+            Ok(own) => return own,
+            Err(source) => source,
+        };
         match (source.kind(), path) {
             (std::io::ErrorKind::NotFound, Some(p)) => Self::NotFound { path: p.display().to_string() },
             (std::io::ErrorKind::PermissionDenied, Some(p)) => {

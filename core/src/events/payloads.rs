@@ -104,6 +104,49 @@ payloads! {
         /// Why, for `dead` and for another attempt.
         reason: Option<String>,
     }
+    /// A run of a workflow went to another state.
+    WorkflowState: "workflow.state" v 1, High, key run {
+        /// Identifier of the run.
+        run: String,
+        /// Name of the workflow.
+        workflow: String,
+        /// `running`, `stopping`, `undoing`, `succeeded`, `partial`, `failed`, `cancelled`.
+        state: String,
+        /// Why, for `stopping`, `failed` and `cancelled`.
+        reason: Option<String>,
+    }
+    /// A step of a workflow went to another state.
+    WorkflowStepState: "workflow.step" v 1, Normal, key run {
+        /// Identifier of the run.
+        run: String,
+        /// The step.
+        step: String,
+        /// Number of its file in a `fan_out`, from 0.
+        item: Option<u32>,
+        /// `running`, `succeeded`, `dead`, `cancelled`, `skipped`.
+        state: String,
+        /// Which attempt, from 1; 0 before the first.
+        attempt: u32,
+        /// The error in words.
+        error: Option<String>,
+    }
+    /// What a step `notify` of a workflow says. After a crash it may be said again, with the same key.
+    WorkflowNotice: "workflow.notify" v 1, High, key run {
+        /// Identifier of the run.
+        run: String,
+        /// Name of the workflow.
+        workflow: String,
+        /// The step.
+        step: String,
+        /// Number of its file in a `fan_out`, from 0.
+        item: Option<u32>,
+        /// Names this message for ever.
+        key: String,
+        /// The message.
+        message: String,
+        /// Anything else.
+        data: Value,
+    }
     /// A run of a recipe began.
     ProcessStarted: "process.started" v 1, Normal, key run {
         /// Identifier of the run.

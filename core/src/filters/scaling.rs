@@ -7,6 +7,7 @@ use crate::dsp::kernels::{all_finite, scale};
 const PIECE: usize = 2048;
 
 /// Does what a [`super::Chain`] does to the frames that [`super::Chain::scaling`] was asked for.
+#[must_use = "the chain has gone on by the frames that this is for"]
 pub struct Scaling<'a> {
     pub(super) factors: &'a [f32],
     pub(super) non_finite_samples: &'a mut u64,

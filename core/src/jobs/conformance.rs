@@ -147,8 +147,8 @@ fn every_operation_in_every_state(kind: Kind) -> usize {
 
 #[test]
 fn the_table_of_states_and_operations_holds() {
-    for kind in Kind::ALL {
-        assert_eq!(every_operation_in_every_state(*kind), 105);
+    for kind in Kind::all() {
+        assert_eq!(every_operation_in_every_state(kind), 105);
     }
 }
 
@@ -157,11 +157,11 @@ macro_rules! cases {
     ($($name:ident $(($ageing:expr))? |$world:ident| $body:block)*) => {
         $(#[test]
         fn $name() {
-            for kind in Kind::ALL {
+            for kind in Kind::all() {
                 #[allow(unused_mut, unused_assignments)]
                 let mut ageing: Option<u64> = None;
                 $(ageing = $ageing;)?
-                let $world = &World::with(*kind, ageing);
+                let $world = &World::with(kind, ageing);
                 $body
             }
         })*
@@ -186,6 +186,10 @@ fn numbered(n: i64) -> JobSpec {
 
 fn max_running(n: u32) -> Limits {
     Limits { max_running: Some(n), rate: None }
+}
+
+fn every_minute(missed: MissedTicks) -> Schedule {
+    Schedule { name: "minutely".into(), cron: "* * * * *".into(), spec: JobSpec::new("k", json!("tick")), missed }
 }
 
 cases! {
@@ -256,6 +260,98 @@ cases! {
         w.pass(1);
         assert_eq!(w.state(id), JobState::Available, "also before anybody has looked");
         assert_eq!(w.take().job.id, id);
+    }
+    a_schedule_makes_a_job_at_each_tick_and_none_twice |w| {
+        // The world begins at midnight.
+        let begun = w.now_ms();
+        let status = w.store.set_schedule(every_minute(MissedTicks::Once)).unwrap();
+        assert_eq!((status.next_ms, status.last_ms, status.made), (Some(begun + 60_000), None, 0));
+        w.pass(59_999);
+        assert_eq!(w.claim(), None);
+        for n in 1..=3 {
+            w.pass(if n == 1 { 1 } else { 60_000 });
+            let job = w.take().job;
+            assert_eq!((job.status.run_at_ms, job.spec.payload), (begun + n * 60_000, json!("tick")));
+            assert!(w.store.history(job.id).unwrap()[0].why.as_ref().unwrap().contains("minutely"));
+            assert_eq!(w.claim(), None, "one tick, one job");
+        }
+        // A calendar that goes back lives through the same minutes, not through the same ticks.
+        w.step_calendar(-150_000);
+        for _ in 0..5 {
+            w.pass(30_000);
+            assert_eq!(w.claim(), None);
+        }
+        w.pass(60_000);
+        assert_eq!(w.take().job.status.run_at_ms, begun + 240_000);
+        assert_eq!(w.store.schedules().unwrap()[0].made, 4);
+    }
+    of_missed_ticks_none_one_or_all_are_made_up_for |w| {
+        for (missed, late_ms, ticks) in [
+            (MissedTicks::Skip, 90_000, vec![]),
+            (MissedTicks::Skip, 0, vec![5]),
+            (MissedTicks::Once, 90_000, vec![5]),
+            (MissedTicks::All, 90_000, vec![1, 2, 3, 4, 5]),
+        ] {
+            let begun = w.now_ms().next_multiple_of(86_400_000);
+            w.step_calendar((begun - w.now_ms()) as i64);
+            w.store.remove_schedule("s").unwrap();
+            let hourly = Schedule { name: "s".into(), cron: "0 * * * *".into(), ..every_minute(missed) };
+            w.store.set_schedule(hourly).unwrap();
+            w.pass(5 * 3_600_000 + late_ms);
+            let made: Vec<_> = std::iter::from_fn(|| w.claim()).map(|c| (c.job.status.run_at_ms - begun) / 3_600_000).collect();
+            assert_eq!(made, ticks, "{missed:?}, {late_ms} ms late");
+            assert_eq!(w.store.schedules().unwrap()[0].next_ms, Some(begun + 6 * 3_600_000));
+        }
+    }
+    a_sweep_ticks_too |w| {
+        w.store.set_schedule(every_minute(MissedTicks::Once)).unwrap();
+        w.pass(60_000);
+        w.store.sweep().unwrap();
+        assert_eq!(w.store.list(&JobFilter::default()).unwrap().len(), 1);
+    }
+    a_schedule_with_a_unique_key_waits_for_its_last_job |w| {
+        let mut schedule = every_minute(MissedTicks::All);
+        schedule.spec = unique("one at a time");
+        w.store.set_schedule(schedule).unwrap();
+        w.pass(60_000);
+        let lease = w.take().lease;
+        w.pass(29_000);
+        w.store.beat(&lease, None).unwrap();
+        w.pass(29_000);
+        w.store.beat(&lease, None).unwrap();
+        w.pass(2_000);
+        assert_eq!(w.claim(), None, "the one of before still runs");
+        w.store.complete(&lease, None).unwrap();
+        w.pass(60_000);
+        w.take();
+        assert_eq!(w.store.schedules().unwrap()[0].made, 2);
+    }
+    a_schedule_is_replaced_and_removed |w| {
+        w.store.set_schedule(every_minute(MissedTicks::Once)).unwrap();
+        w.pass(30_000);
+        let mut changed = every_minute(MissedTicks::All);
+        changed.spec.priority = 3;
+        let status = w.store.set_schedule(changed.clone()).unwrap();
+        assert_eq!((status.schedule, status.next_ms), (changed, Some(w.now_ms() + 30_000)));
+        let daily = Schedule { cron: "@daily".into(), ..every_minute(MissedTicks::Once) };
+        assert_eq!(w.store.set_schedule(daily).unwrap().next_ms, Some(w.now_ms() - 30_000 + 86_400_000));
+        assert_eq!(w.store.schedules().unwrap().len(), 1);
+        assert!(w.store.remove_schedule("minutely").unwrap() && !w.store.remove_schedule("minutely").unwrap());
+        w.pass(86_400_000);
+        assert_eq!((w.claim(), w.store.schedules().unwrap()), (None, vec![]));
+        let bad = Schedule { cron: "every day".into(), ..every_minute(MissedTicks::Once) };
+        assert!(matches!(w.store.set_schedule(bad), Err(Error::InvalidValue { .. })));
+    }
+    a_draining_scope_takes_no_ticks_and_others_go_on |w| {
+        w.store.set_schedule(every_minute(MissedTicks::All)).unwrap();
+        let other = w.add(JobSpec { queue: "other".into(), run_at_ms: Some(w.now_ms() + 1), ..spec() });
+        w.store.set_gate(&Scope::Queue("default".into()), Gate::Draining).unwrap();
+        w.pass(120_000);
+        assert_eq!(w.take().job.id, other);
+        w.store.set_gate(&Scope::Queue("default".into()), Gate::Open).unwrap();
+        assert_eq!(w.claim(), None);
+        w.pass(60_000);
+        w.take();
     }
     a_job_is_given_to_one_worker |w| {
         w.add(spec());

@@ -9,6 +9,7 @@ use super::bell::Bell;
 use super::failure::JobError;
 use super::job::{HistoryEntry, Job, JobId, JobSpec, JobState, Published};
 use super::rules::{self, Rules, StoreOptions};
+use super::schedule::{Schedule, ScheduleStatus};
 use super::scope::{Gate, Limits, Scope, ScopeRules};
 use super::store::{
     Batch, Beat, CancelOutcome, ClaimRequest, Claimed, Enqueued, JobFilter, JobStore, Lease, Stats, Swept,
@@ -98,14 +99,23 @@ impl JobStore for MemoryStore {
     fn purge(&self, finished_before_ms: u64, limit: usize) -> Result<usize> {
         self.write(|rules| rules.purge(finished_before_ms, limit))
     }
+    fn set_schedule(&self, schedule: Schedule) -> Result<ScheduleStatus> {
+        self.write(|rules| rules.set_schedule(schedule))
+    }
+    fn remove_schedule(&self, name: &str) -> Result<bool> {
+        self.write(|rules| rules.remove_schedule(name))
+    }
+    fn schedules(&self) -> Result<Vec<ScheduleStatus>> {
+        lock(&self.rows).schedules()
+    }
     fn scopes(&self) -> Result<Vec<ScopeRules>> {
         lock(&self.rows).all_rules()
     }
     fn get(&self, id: JobId) -> Result<Job> {
-        rules::get(&*lock(&self.rows), &self.options, id)
+        rules::get(&*lock(&self.rows), &self.options.time.now(), id)
     }
     fn list(&self, filter: &JobFilter) -> Result<Vec<Job>> {
-        rules::list(&*lock(&self.rows), &self.options, filter)
+        rules::list(&*lock(&self.rows), &self.options.time.now(), filter)
     }
     fn history(&self, id: JobId) -> Result<Vec<HistoryEntry>> {
         rules::history(&*lock(&self.rows), id)
@@ -117,7 +127,7 @@ impl JobStore for MemoryStore {
         rules::batches(&*lock(&self.rows), limit)
     }
     fn stats(&self) -> Result<Stats> {
-        rules::stats(&*lock(&self.rows), &self.options)
+        rules::stats(&*lock(&self.rows), &self.options.time.now())
     }
     fn wait(&self, seen: u64, timeout: Duration) -> Result<u64> {
         Ok(self.bell.wait(seen, timeout))
@@ -138,6 +148,7 @@ struct Rows {
     history: HashMap<JobId, Vec<HistoryEntry>>,
     rules: BTreeMap<String, ScopeRules>,
     batches: BTreeMap<JobId, Batch>,
+    schedules: BTreeMap<String, ScheduleStatus>,
     undo: Vec<Undo>,
 }
 
@@ -176,6 +187,21 @@ impl Rows {
             self.jobs.insert(id, job);
         }
         old
+    }
+
+    /// Puts a schedule in place of the one of this name, or takes that away; the one that was there.
+    fn put_schedule(&mut self, name: &str, schedule: Option<ScheduleStatus>) -> Option<ScheduleStatus> {
+        match schedule {
+            Some(schedule) => self.schedules.insert(name.to_owned(), schedule),
+            None => self.schedules.remove(name),
+        }
+    }
+
+    fn put_schedule_undoably(&mut self, name: &str, schedule: Option<ScheduleStatus>) -> bool {
+        let old = self.put_schedule(name, schedule);
+        let (name, was_there) = (name.to_owned(), old.is_some());
+        self.undo.push(Box::new(move |rows| drop(rows.put_schedule(&name, old))));
+        was_there
     }
 
     fn put_undoably(&mut self, id: JobId, job: Option<Job>) {
@@ -250,7 +276,7 @@ impl Table for Rows {
         Ok(leased.filter(|job| Scope::of(&job.spec).contains(scope)).count() as u64)
     }
 
-    fn holder_of(&self, key: &str) -> Result<Option<Job>> {
+    fn holder_of(&self, key: &str, _: bool) -> Result<Option<Job>> {
         Ok(self.unique.get(key).and_then(|id| self.jobs.get(id)).cloned())
     }
 
@@ -313,6 +339,24 @@ impl Table for Rows {
             };
         }));
         Ok(())
+    }
+
+    fn schedules(&self) -> Result<Vec<ScheduleStatus>> {
+        Ok(self.schedules.values().cloned().collect())
+    }
+
+    fn due_schedules(&self, unix_ms: u64) -> Result<Vec<ScheduleStatus>> {
+        let due = |s: &&ScheduleStatus| s.next_ms.is_some_and(|at| at <= unix_ms);
+        Ok(self.schedules.values().filter(due).cloned().collect())
+    }
+
+    fn set_schedule(&mut self, schedule: &ScheduleStatus) -> Result<()> {
+        self.put_schedule_undoably(&schedule.schedule.name, Some(schedule.clone()));
+        Ok(())
+    }
+
+    fn remove_schedule(&mut self, name: &str) -> Result<bool> {
+        Ok(self.put_schedule_undoably(name, None))
     }
 
     fn note(&mut self, id: JobId, entry: &HistoryEntry) -> Result<()> {

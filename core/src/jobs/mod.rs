@@ -23,20 +23,29 @@ mod conformance;
 mod failure;
 mod job;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod process;
 mod rules;
+mod schedule;
 mod scope;
+mod settings;
 #[cfg(test)]
 mod simulation;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
 mod table;
 mod time;
+mod when;
 mod worker;
 #[cfg(test)]
 mod worker_tests;
 
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PostgresOptions, PostgresStore};
 pub use failure::{FailureClass, JobError};
 pub use job::{
     Backoff, HistoryEntry, Holder, Job, JobId, JobSpec, JobState, JobStatus, MAX_DOCUMENT_BYTES, MAX_NAME_BYTES,
@@ -44,7 +53,9 @@ pub use job::{
 };
 pub use memory::MemoryStore;
 pub use process::{PROCESS, ProcessHandler};
+pub(crate) use process::{is_as_noted, publishing};
 pub use rules::StoreOptions;
+pub use schedule::{MissedTicks, Schedule, ScheduleStatus};
 pub use scope::{Gate, Limits, Rate, Scope, ScopeRules};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
@@ -52,4 +63,5 @@ pub use store::{
     Batch, Beat, CancelOutcome, ClaimRequest, Claimed, Enqueued, JobFilter, JobStore, Lease, Stats, Swept,
 };
 pub use time::{MachineTime, Moment, StoreTime};
+pub use when::{format_time, parse_duration_ms, parse_time};
 pub use worker::{JobHandler, JobHandlers, JobRun, WorkerOptions, WorkerPool};

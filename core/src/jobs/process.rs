@@ -47,7 +47,7 @@ impl ProcessHandler {
         if self.is_published(&recipe, job, &**files, run)? {
             return Ok(json!({ "skipped": true, "outputs": job.status.published }));
         }
-        let gate = Arc::new(Gate { files: Arc::clone(files), run: run.clone() });
+        let gate = Arc::new(Gate { files: Arc::clone(files), run: run.clone(), noted: Vec::new() });
         let listener = run.clone();
         let control = Control {
             cancel: run.cancel().clone(),
@@ -122,10 +122,28 @@ fn digest(mut file: Box<dyn FileHandle>, run: &JobRun) -> io::Result<(u64, Strin
     }
 }
 
+/// `files` with a gate before the names of outputs: each is noted with the job before it gets its name, which only the worker that has the
+/// job may do. What an earlier try noted, and what is there as noted, is left alone when it is made again.
+pub(crate) fn publishing(files: &Arc<dyn FileSystem>, run: &JobRun, noted: &[Published]) -> Arc<dyn FileSystem> {
+    Arc::new(Gate { files: Arc::clone(files), run: run.clone(), noted: noted.to_vec() })
+}
+
+/// True when an earlier try noted this file, and it is there as noted.
+pub(crate) fn is_as_noted(path: &Path, noted: &[Published], files: &dyn FileSystem, run: &JobRun) -> io::Result<bool> {
+    let own = name(path).map_err(io::Error::other)?;
+    let Some(noted) = noted.iter().find(|file| file.path == own) else { return Ok(false) };
+    if !files.info(path).is_ok_and(|info| !info.folder && info.len == noted.bytes) {
+        return Ok(false);
+    }
+    Ok(digest(files.open(path)?.file, run)? == (noted.bytes, noted.blake3.clone()))
+}
+
 /// The files of the engine, with a gate before the names of outputs.
 struct Gate {
     files: Arc<dyn FileSystem>,
     run: JobRun,
+    /// Files that an earlier try noted, and that are left alone when they are there.
+    noted: Vec<Published>,
 }
 
 impl FileSystem for Gate {
@@ -146,7 +164,8 @@ impl FileSystem for Gate {
     }
     fn create(&self, target: &Path) -> io::Result<Box<dyn NewFile>> {
         let file = self.files.create(target)?;
-        Ok(Box::new(Gated { file, target: target.to_path_buf(), run: self.run.clone() }))
+        let (run, noted, files) = (self.run.clone(), self.noted.clone(), Arc::clone(&self.files));
+        Ok(Box::new(Gated { file, target: target.to_path_buf(), run, noted, files }))
     }
     fn temporary(&self, folder: Option<&Path>) -> io::Result<Box<dyn FileHandle>> {
         self.files.temporary(folder)
@@ -161,6 +180,8 @@ struct Gated {
     file: Box<dyn NewFile>,
     target: PathBuf,
     run: JobRun,
+    noted: Vec<Published>,
+    files: Arc<dyn FileSystem>,
 }
 
 impl NewFile for Gated {
@@ -175,6 +196,11 @@ impl NewFile for Gated {
         handle.seek(SeekFrom::Start(0))?;
         let (bytes, blake3) = digest(handle, &self.run)?;
         let path = name(&self.target).map_err(io::Error::other)?;
+        if self.noted.iter().any(|file| (&file.path, file.bytes, &file.blake3) == (&path, bytes, &blake3))
+            && is_as_noted(&self.target, &self.noted, &*self.files, &self.run)?
+        {
+            return Ok(false);
+        }
         self.run.publish(&Published { path, bytes, blake3 }).map_err(io::Error::other)?;
         self.file.publish(replace)
     }

@@ -9,6 +9,7 @@ use super::failure::{FailureClass, JobError};
 use super::job::{
     HistoryEntry, Holder, Job, JobId, JobSpec, JobState, JobStatus, Published, check_document, check_name,
 };
+use super::schedule::{Schedule, ScheduleStatus};
 use super::scope::{Gate, Limits, Scope, ScopeRules};
 use super::store::{Batch, Beat, CancelOutcome, ClaimRequest, Claimed, Enqueued, JobFilter, Lease, Stats, Swept};
 use super::table::{Table, Wanted};
@@ -62,7 +63,11 @@ pub(super) struct Rules<'a> {
 
 impl<'a> Rules<'a> {
     pub fn new(table: &'a mut dyn Table, options: &'a StoreOptions) -> Self {
-        let now = options.time.now();
+        Self::at(table, options, options.time.now())
+    }
+
+    /// As [`Rules::new`], at a time that somebody else tells.
+    pub fn at(table: &'a mut dyn Table, options: &'a StoreOptions, now: Moment) -> Self {
         Self { table, options, now }
     }
 
@@ -105,10 +110,10 @@ impl<'a> Rules<'a> {
 
     pub fn enqueue(&mut self, specs: Vec<JobSpec>) -> Result<Vec<Enqueued>> {
         specs.iter().try_for_each(JobSpec::validate)?;
-        specs.into_iter().map(|spec| self.add(spec)).collect()
+        specs.into_iter().map(|spec| self.add(spec, None)).collect()
     }
 
-    fn add(&mut self, spec: JobSpec) -> Result<Enqueued> {
+    fn add(&mut self, spec: JobSpec, why: Option<String>) -> Result<Enqueued> {
         for scope in Scope::of(&spec) {
             if self.table.rules(&scope)?.is_some_and(|r| r.gate == Gate::Draining) {
                 return Err(Error::Conflict { what: format!("{scope} is draining and takes no new jobs") });
@@ -116,7 +121,7 @@ impl<'a> Rules<'a> {
         }
         let now_ms = self.now.unix_ms;
         if let Some(unique) = &spec.unique {
-            if let Some(mut job) = self.table.holder_of(&unique.key)? {
+            if let Some(mut job) = self.table.holder_of(&unique.key, unique.replace)? {
                 let replaced = unique.replace && job.status.state.is_waiting();
                 if replaced {
                     let run_at_ms = spec.run_at_ms.unwrap_or(now_ms);
@@ -155,7 +160,7 @@ impl<'a> Rules<'a> {
         };
         let job = Job { id: JobId(self.options.ids.next_id()), spec, status };
         self.table.insert(&job)?;
-        let entry = HistoryEntry { time_ms: now_ms, from: None, to: state, claim: 0, why: None };
+        let entry = HistoryEntry { time_ms: now_ms, from: None, to: state, claim: 0, why };
         self.table.note(job.id, &entry)?;
         Ok(Enqueued { id: job.id, duplicate: false, replaced: false })
     }
@@ -178,6 +183,7 @@ impl<'a> Rules<'a> {
     pub fn claim(&mut self, request: &ClaimRequest) -> Result<Option<Claimed>> {
         check_name("worker", &request.worker)?;
         Error::check_range("lease_ms", request.lease_ms as f64, 100.0, 86_400_000.0, "ms")?;
+        self.tick()?;
         self.table.promote(self.now.unix_ms)?;
         let mut wanted = Wanted { queues: &request.queues, kinds: &request.kinds, ..Wanted::default() };
         while let Some(mut job) = self.table.next(&wanted)? {
@@ -323,6 +329,7 @@ impl<'a> Rules<'a> {
 
     pub fn sweep(&mut self) -> Result<Swept> {
         let mut swept = Swept::default();
+        self.tick()?;
         self.table.promote(self.now.unix_ms)?;
         for mut job in self.table.orphans(&self.now)? {
             job.status.crashes += 1;
@@ -392,7 +399,7 @@ impl<'a> Rules<'a> {
             return Err(Error::Conflict { what });
         }
         if let Some(unique) = &job.spec.unique
-            && let Some(other) = self.table.holder_of(&unique.key)?
+            && let Some(other) = self.table.holder_of(&unique.key, false)?
         {
             return Err(Error::Conflict { what: format!("job {} has the unique key '{}' now", other.id, unique.key) });
         }
@@ -412,6 +419,37 @@ impl<'a> Rules<'a> {
         limits.validate()?;
         let rules = self.table.rules(scope)?.unwrap_or_else(|| ScopeRules::open(scope));
         self.table.set_rules(&ScopeRules { limits, ..rules })
+    }
+
+    pub fn set_schedule(&mut self, schedule: Schedule) -> Result<ScheduleStatus> {
+        let old = self.table.schedules()?.into_iter().find(|old| old.schedule.name == schedule.name);
+        let status = ScheduleStatus::new(schedule, old, self.now.unix_ms)?;
+        self.table.set_schedule(&status)?;
+        Ok(status)
+    }
+
+    pub fn remove_schedule(&mut self, name: &str) -> Result<bool> {
+        self.table.remove_schedule(name)
+    }
+
+    /// Makes the jobs whose time has come by a schedule: in the transaction that moves the schedule on, so each tick counts once.
+    fn tick(&mut self) -> Result<()> {
+        for mut status in self.table.due_schedules(self.now.unix_ms)? {
+            for tick in status.take_due(self.now.unix_ms)? {
+                let why = format!("tick of the schedule '{}'", status.schedule.name);
+                match self.add(status.schedule.request(tick), Some(why)) {
+                    Ok(made) => {
+                        status.made += u64::from(!made.duplicate);
+                        status.last_ms = Some(tick);
+                    }
+                    // A scope that takes nothing new takes no ticks; the work of others goes on.
+                    Err(Error::Conflict { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            self.table.set_schedule(&status)?;
+        }
+        Ok(())
     }
 
     fn find(&self, id: JobId) -> Result<Job> {
@@ -437,13 +475,12 @@ fn seen(mut job: Job, now: &Moment) -> Job {
     job
 }
 
-pub(super) fn get(table: &dyn Table, options: &StoreOptions, id: JobId) -> Result<Job> {
-    Ok(seen(table.get(id)?.ok_or_else(|| unknown("job", id))?, &options.time.now()))
+pub(super) fn get(table: &dyn Table, now: &Moment, id: JobId) -> Result<Job> {
+    Ok(seen(table.get(id)?.ok_or_else(|| unknown("job", id))?, now))
 }
 
-pub(super) fn list(table: &dyn Table, options: &StoreOptions, filter: &JobFilter) -> Result<Vec<Job>> {
-    let now = options.time.now();
-    Ok(table.list(filter)?.into_iter().map(|job| seen(job, &now)).collect())
+pub(super) fn list(table: &dyn Table, now: &Moment, filter: &JobFilter) -> Result<Vec<Job>> {
+    Ok(table.list(filter)?.into_iter().map(|job| seen(job, now)).collect())
 }
 
 pub(super) fn history(table: &dyn Table, id: JobId) -> Result<Vec<HistoryEntry>> {
@@ -461,13 +498,12 @@ pub(super) fn batches(table: &dyn Table, limit: usize) -> Result<Vec<Batch>> {
     table.batches(limit)?.into_iter().map(whole).collect()
 }
 
-pub(super) fn stats(table: &dyn Table, options: &StoreOptions) -> Result<Stats> {
+pub(super) fn stats(table: &dyn Table, now: &Moment) -> Result<Stats> {
     let mut stats = Stats::default();
     for (queue, state, count) in table.counts()? {
         *stats.states.entry(state).or_default() += count;
         *stats.queues.entry(queue).or_default().entry(state).or_default() += count;
     }
-    let now = options.time.now();
     stats.oldest_ms = table.oldest()?.map(|at| now.unix_ms.saturating_sub(at));
     Ok(stats)
 }

@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::failure::JobError;
 use super::job::{HistoryEntry, Job, JobId, JobSpec, JobState, Published};
+use super::schedule::{Schedule, ScheduleStatus};
 use super::scope::{Gate, Limits, Scope, ScopeRules};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Keeps jobs, hands them to workers, and survives whatever happens to those.
 ///
@@ -19,13 +20,13 @@ use crate::error::Result;
 /// job), its writes do nothing and answer `None`: it must stop, and publish nothing.
 ///
 /// # Errors
-/// Besides those that are named: [`Error::Io`](crate::Error::Io) when the store cannot be read or written;
-/// [`Error::Malformed`](crate::Error::Malformed) when what is in it is damaged; [`Error::Closed`](crate::Error::Closed).
+/// Besides those that are named: [`Error::Io`] when the store cannot be read or written;
+/// [`Error::Malformed`] when what is in it is damaged; [`Error::Closed`].
 pub trait JobStore: Send + Sync {
     /// Adds jobs, all or none.
     ///
     /// # Errors
-    /// Those of [`JobSpec::validate`]; [`Error::Conflict`](crate::Error::Conflict) while a scope of one of them is draining.
+    /// Those of [`JobSpec::validate`]; [`Error::Conflict`] while a scope of one of them is draining.
     fn enqueue(&self, specs: Vec<JobSpec>) -> Result<Vec<Enqueued>>;
 
     /// Adds jobs that belong together. `data` is kept with the batch.
@@ -38,7 +39,7 @@ pub trait JobStore: Send + Sync {
     /// None when there is nothing that may start now.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`](crate::Error::InvalidValue) for the name of the worker, [`Error::OutOfRange`](crate::Error::OutOfRange)
+    /// [`Error::InvalidValue`] for the name of the worker, [`Error::OutOfRange`]
     /// for the lease.
     fn claim(&self, request: &ClaimRequest) -> Result<Option<Claimed>>;
 
@@ -57,7 +58,7 @@ pub trait JobStore: Send + Sync {
     /// The job is done.
     ///
     /// # Errors
-    /// [`Error::LimitExceeded`](crate::Error::LimitExceeded) for the result.
+    /// [`Error::LimitExceeded`] for the result.
     fn complete(&self, lease: &Lease, result: Option<Value>) -> Result<Option<()>>;
 
     /// The try failed. Where the job went.
@@ -81,13 +82,13 @@ pub trait JobStore: Send + Sync {
     /// Stops a job: at once when it waits; a running one is asked to, and told so by its next beat.
     ///
     /// # Errors
-    /// [`Error::UnknownName`](crate::Error::UnknownName).
+    /// [`Error::UnknownName`].
     fn cancel(&self, id: JobId, why: &str) -> Result<CancelOutcome>;
 
     /// Makes a dead or cancelled job wait again, with counters at 0.
     ///
     /// # Errors
-    /// [`Error::UnknownName`](crate::Error::UnknownName); [`Error::Conflict`](crate::Error::Conflict) for a job in another state,
+    /// [`Error::UnknownName`]; [`Error::Conflict`] for a job in another state,
     /// and while another job has its unique key.
     fn retry(&self, id: JobId) -> Result<()>;
 
@@ -112,7 +113,7 @@ pub trait JobStore: Send + Sync {
     /// A job.
     ///
     /// # Errors
-    /// [`Error::UnknownName`](crate::Error::UnknownName).
+    /// [`Error::UnknownName`].
     fn get(&self, id: JobId) -> Result<Job>;
 
     /// Jobs in the order of their making, by page.
@@ -130,7 +131,7 @@ pub trait JobStore: Send + Sync {
     /// A batch and how far it is.
     ///
     /// # Errors
-    /// [`Error::UnknownName`](crate::Error::UnknownName).
+    /// [`Error::UnknownName`].
     fn batch(&self, id: JobId) -> Result<Batch>;
 
     /// The newest batches, the newest first.
@@ -150,6 +151,30 @@ pub trait JobStore: Send + Sync {
     /// # Errors
     /// Those of the store.
     fn purge(&self, finished_before_ms: u64, limit: usize) -> Result<usize>;
+
+    /// Adds a schedule, or replaces the one of its name, which goes on at its next tick when its times are the same.
+    ///
+    /// # Errors
+    /// Those of [`Schedule::validate`]; [`Error::Unsupported`] of a store without schedules.
+    fn set_schedule(&self, _schedule: Schedule) -> Result<ScheduleStatus> {
+        Err(Error::unsupported("job store", "schedules"))
+    }
+
+    /// Removes a schedule; whether it was there. Jobs that it has made stay.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn remove_schedule(&self, _name: &str) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// All schedules by name.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn schedules(&self) -> Result<Vec<ScheduleStatus>> {
+        Ok(Vec::new())
+    }
 
     /// Waits until the store has changed since it answered `seen` (0 at first), at most for `timeout`. May answer early. What to
     /// pass as `seen` next time.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::job::{HistoryEntry, Job, JobId, JobState};
+use super::schedule::ScheduleStatus;
 use super::scope::{Scope, ScopeRules};
 use super::store::{Batch, JobFilter};
 use super::time::Moment;
@@ -39,8 +40,8 @@ pub(super) trait Table {
     fn overdue(&self, unix_ms: u64) -> Result<Vec<Job>>;
     /// How many jobs of a scope are leased.
     fn leased(&self, scope: &Scope) -> Result<u64>;
-    /// The job that is not over and has this unique key.
-    fn holder_of(&self, key: &str) -> Result<Option<Job>>;
+    /// The job that is not over and has this unique key; `to_change` if it will be written.
+    fn holder_of(&self, key: &str, to_change: bool) -> Result<Option<Job>>;
     /// A job with this unique key that succeeded at or after this time.
     fn succeeded_since(&self, key: &str, unix_ms: u64) -> Result<Option<JobId>>;
     /// Jobs by name.
@@ -69,4 +70,12 @@ pub(super) trait Table {
     fn batches(&self, limit: usize) -> Result<Vec<Batch>>;
     /// How many jobs of a batch are in which state.
     fn batch_states(&self, id: JobId) -> Result<BTreeMap<JobState, u64>>;
+    /// All schedules by name.
+    fn schedules(&self) -> Result<Vec<ScheduleStatus>>;
+    /// Those whose next tick is not after this time.
+    fn due_schedules(&self, unix_ms: u64) -> Result<Vec<ScheduleStatus>>;
+    /// Writes a schedule, in place of one of its name.
+    fn set_schedule(&mut self, schedule: &ScheduleStatus) -> Result<()>;
+    /// Removes a schedule; whether it was there.
+    fn remove_schedule(&mut self, name: &str) -> Result<bool>;
 }

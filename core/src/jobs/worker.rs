@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use super::failure::{FailureClass, JobError};
 use super::job::{Job, JobId, JobState, Published, check_name};
-use super::store::{ClaimRequest, Claimed, JobStore, Lease};
+use super::scope::{Gate, Scope};
+use super::store::{ClaimRequest, Claimed, JobFilter, JobStore, Lease};
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::events::{self, EventBus, Payload};
 use crate::guard::guarded;
-use crate::sync::{Mutex, lock};
+use crate::sync::{Condvar, Mutex, lock, wait};
 
 /// Does the jobs of a kind.
 pub trait JobHandler: Send + Sync {
@@ -160,6 +161,20 @@ struct Shared {
     closed: AtomicBool,
     handed_back: AtomicUsize,
     kept: Mutex<HashMap<JobId, Kept>>,
+    room: Mutex<Room>,
+    /// Rings when somebody leaves the room.
+    left: Condvar,
+}
+
+/// Threads that take a job or have one.
+///
+/// A job whose next crash is its last may be what brings processes down, and it may be an innocent one that ran beside that. It is run
+/// while this process has nothing else in hand: so it takes nobody along, and nobody takes it along.
+#[derive(Default)]
+struct Room {
+    busy: usize,
+    /// One thread wants to be alone, or is.
+    reserved: bool,
 }
 
 /// Threads that do jobs, until the pool is stopped or dropped.
@@ -198,6 +213,8 @@ impl WorkerPool {
             closed: AtomicBool::new(false),
             handed_back: AtomicUsize::new(0),
             kept: Mutex::default(),
+            room: Mutex::default(),
+            left: Condvar::new(),
         });
         let mut pool = Self { shared, threads: Vec::new(), keeper: None };
         let keeper = Arc::clone(&pool.shared);
@@ -212,6 +229,42 @@ impl WorkerPool {
     /// Jobs that run now.
     pub fn running(&self) -> usize {
         lock(&self.shared.kept).len()
+    }
+
+    /// True when there is nothing left to do for this pool: of the queues and kinds that it serves, no job is in anybody's hands, and none
+    /// could start. Jobs that wait for their time and those of paused scopes do not count.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn is_idle(&self) -> Result<bool> {
+        if self.running() > 0 {
+            return Ok(false);
+        }
+        let (store, options) = (&self.shared.store, &self.shared.options);
+        let active = [JobState::Available, JobState::Running, JobState::Publishing];
+        let stats = store.stats()?;
+        if active.iter().all(|state| stats.states.get(state).is_none_or(|count| *count == 0)) {
+            return Ok(true);
+        }
+        let paused: Vec<String> =
+            store.scopes()?.into_iter().filter(|r| r.gate == Gate::Paused).map(|r| r.scope).collect();
+        let is_paused = |job: &Job| Scope::of(&job.spec).iter().any(|scope| paused.contains(&scope.to_string()));
+        for kind in self.shared.handlers.keys() {
+            let mut filter =
+                JobFilter { states: active.to_vec(), kind: Some(kind.clone()), limit: 200, ..JobFilter::default() };
+            loop {
+                let jobs = store.list(&filter)?;
+                let served = |job: &&Job| options.queues.is_empty() || options.queues.contains(&job.spec.queue);
+                if jobs.iter().filter(served).any(|job| job.status.state.is_leased() || !is_paused(job)) {
+                    return Ok(false);
+                }
+                match jobs.last() {
+                    Some(last) if jobs.len() == filter.limit => filter.after = Some(last.id),
+                    _ => break,
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Takes no more jobs, and waits up to `patience` for those that run; what is not done by then is stopped and handed back, at
@@ -268,15 +321,24 @@ impl Shared {
             lease_ms: self.options.lease_ms,
         };
         let mut seen = 0;
+        // True while this thread has the room reserved.
+        let mut alone = false;
         while !self.stopping.load(Ordering::Acquire) {
+            if !self.enter(alone) {
+                continue;
+            }
             let asked = Instant::now();
-            let next = match self.store.claim(&request) {
+            let claimed = self.store.claim(&request);
+            let next = match claimed {
                 Ok(Some(claimed)) => {
-                    self.one(&claimed, asked);
+                    alone = self.work_on(&claimed, asked, alone);
                     continue;
                 }
-                Ok(None) => self.store.wait(seen, IDLE),
-                Err(error) => Err(error),
+                other => {
+                    self.leave(alone);
+                    alone = false;
+                    other.and_then(|_| self.store.wait(seen, IDLE))
+                }
             };
             match next {
                 Ok(now) => seen = now,
@@ -287,6 +349,62 @@ impl Shared {
                 }
             }
         }
+        if alone {
+            lock(&self.room).reserved = false;
+            self.left.notify_all();
+        }
+    }
+
+    /// Goes in, when that is possible soon; one who is `alone` waits until nobody else is in.
+    fn enter(&self, alone: bool) -> bool {
+        let deadline = Instant::now() + TICK;
+        let mut room = lock(&self.room);
+        while if alone { room.busy > 0 } else { room.reserved } {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            room = wait(&self.left, room, Some(deadline));
+        }
+        room.busy += 1;
+        true
+    }
+
+    /// Goes out, and gives the reservation up.
+    fn leave(&self, alone: bool) {
+        let mut room = lock(&self.room);
+        room.busy -= 1;
+        if alone {
+            room.reserved = false;
+        }
+        drop(room);
+        self.left.notify_all();
+    }
+
+    /// Does what was taken, or hands it back when it must be alone and is not; true when the room is reserved for this thread then.
+    fn work_on(&self, claimed: &Claimed, asked: Instant, mut alone: bool) -> bool {
+        let (status, spec) = (&claimed.job.status, &claimed.job.spec);
+        let suspect = status.crashes > 0 && status.crashes + 1 >= spec.max_crashes;
+        let mut room = lock(&self.room);
+        if suspect && !alone && (room.reserved || room.busy > 1) {
+            let ours = !room.reserved;
+            room.reserved = true;
+            drop(room);
+            self.written(|| Ok(self.store.hand_back(&claimed.lease)?.map(|()| JobState::Available)));
+            self.leave(false);
+            return ours;
+        }
+        if suspect {
+            room.reserved = true;
+        } else if alone {
+            // Something else came first, and needs no reservation.
+            room.reserved = false;
+        }
+        alone = suspect;
+        drop(room);
+        self.left.notify_all();
+        self.one(claimed, asked);
+        self.leave(alone);
+        false
     }
 
     /// Does one job. `asked` is from before the claim: the lease is not younger than that.

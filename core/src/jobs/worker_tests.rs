@@ -180,3 +180,74 @@ fn a_pool_needs_work_it_can_do() {
     assert!(matches!(start(JobHandlers::new(), 1), Err(Error::InvalidValue { .. })));
     assert!(matches!(start(handlers(|_, _| Ok(Value::Null)), 0), Err(Error::OutOfRange { .. })));
 }
+
+/// Lets a worker vanish over each of these jobs.
+fn vanish(store: &Arc<dyn JobStore>, ids: &[JobId]) {
+    let before: Vec<u32> = ids.iter().map(|id| store.get(*id).unwrap().status.crashes).collect();
+    for _ in ids {
+        let request = ClaimRequest { lease_ms: 100, ..ClaimRequest::new("ghost") };
+        assert!(ids.contains(&store.claim(&request).unwrap().unwrap().job.id));
+    }
+    while ids.iter().zip(&before).any(|(id, crashes)| store.get(*id).unwrap().status.crashes == *crashes) {
+        std::thread::sleep(Duration::from_millis(10));
+        store.sweep().unwrap();
+    }
+}
+
+#[test]
+fn a_job_on_its_last_chance_has_the_process_for_itself() {
+    let store = memory();
+    let suspects: Vec<_> = (0..3).map(|_| add(&store, JobSpec::new("k", json!("suspect")))).collect();
+    vanish(&store, &suspects);
+    vanish(&store, &suspects);
+    let others: Vec<_> = (0..30).map(|_| add(&store, JobSpec { priority: 1, ..spec() })).collect();
+    let inside = Arc::new(AtomicU32::new(0));
+    let most = Arc::new(AtomicU32::new(0));
+    let (count, crowd) = (Arc::clone(&inside), Arc::clone(&most));
+    let work = move |job: &Job, run: &JobRun| {
+        let now = count.fetch_add(1, Ordering::SeqCst) + 1;
+        let suspect = job.spec.payload == json!("suspect");
+        if suspect {
+            crowd.fetch_max(now, Ordering::SeqCst);
+        }
+        run.cancel().pause(Duration::from_millis(5))?;
+        if suspect {
+            crowd.fetch_max(count.load(Ordering::SeqCst), Ordering::SeqCst);
+        }
+        count.fetch_sub(1, Ordering::SeqCst);
+        Ok(Value::Null)
+    };
+    let pool = pool(&store, 4, 30_000, handlers(work));
+    for id in suspects.iter().chain(&others) {
+        let status = until(&store, *id, JobState::Succeeded).status;
+        assert_eq!((status.attempts, status.crashes), (0, if suspects.contains(id) { 2 } else { 0 }));
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 1, "nothing else ran beside a suspect");
+    assert_eq!(pool.stop(Duration::from_secs(60)), 0);
+}
+
+#[test]
+fn a_pool_is_idle_when_nothing_is_left_for_it() {
+    let store = memory();
+    let options = WorkerOptions { queues: vec!["mine".into()], ..WorkerOptions::default() };
+    let pool = WorkerPool::start(Arc::clone(&store), handlers(|_, _| Ok(Value::Null)), None, options).unwrap();
+    assert!(pool.is_idle().unwrap());
+    let mine = || JobSpec { queue: "mine".into(), ..spec() };
+    store.set_gate(&Scope::Tenant("t".into()), Gate::Paused).unwrap();
+    add(&store, spec());
+    add(&store, JobSpec { kind: "other".into(), ..mine() });
+    add(&store, JobSpec { tenant: Some("t".into()), ..mine() });
+    add(&store, JobSpec { run_at_ms: Some(MachineTime::default().now().unix_ms + 3_600_000), ..mine() });
+    assert!(pool.is_idle().unwrap(), "of another queue, of another kind, paused, for later");
+    store.set_gate(&Scope::Queue("mine".into()), Gate::Paused).unwrap();
+    let id = add(&store, mine());
+    store.set_gate(&Scope::Queue("mine".into()), Gate::Open).unwrap();
+    until(&store, id, JobState::Succeeded);
+    // The one of the paused tenant may be claimed by somebody else.
+    store.set_gate(&Scope::Tenant("t".into()), Gate::Open).unwrap();
+    while !pool.is_idle().unwrap() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let elsewhere = store.claim(&ClaimRequest { kinds: vec!["other".into()], ..ClaimRequest::new("x") }).unwrap();
+    assert!(elsewhere.is_some() && pool.is_idle().unwrap(), "of a kind that it does not know");
+}

@@ -1,17 +1,37 @@
 //! Presets: named, versioned recipes without input and output, in YAML, with inheritance and overrides.
 //!
-//! The built-in ones are the files in `configs/presets`; [`PresetStore::load_dir`] adds those of a host.
+//! The built-in ones are the files in `configs/presets`; [`PresetStore::load_dir`] adds those of a host, and
+//! [`PresetStore::keep_in`] names the folder of those that a user makes while the program runs ([`PresetStore::create`]).
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod category;
+mod diff;
+mod exchange;
+mod layout;
+mod own;
+mod resolve;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::processing::Recipe;
 use crate::services::seams::{FileSystem, SystemFiles};
+use crate::sync::{RwLock, unpoisoned};
+pub use category::Category;
+pub use diff::Difference;
+pub use layout::LAYOUT;
+use own::OwnFolder;
+use resolve::{merge, read_document, resolve_all, without_parent};
+pub use suggest::{Fact, Facts, Reason, Suggestion, suggest};
 
 /// Largest file of a preset, in bytes.
 const MAX_PRESET_BYTES: u64 = 4 << 20;
@@ -20,6 +40,10 @@ const MAX_PRESET_BYTES: u64 = 4 << 20;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Preset {
+    /// Layout of the file: 1, or 0 (the default in a file) for one that may lack `version`, `category` and `description`. Older layouts are
+    /// brought up to date when they are read.
+    #[serde(default)]
+    pub layout: u32,
     /// Name, snake_case, unique.
     pub name: String,
     /// Raised when the sound or the numbers change.
@@ -38,6 +62,18 @@ pub struct Preset {
     pub recipe: Recipe,
 }
 
+/// Where a preset comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PresetOrigin {
+    /// The library.
+    BuiltIn,
+    /// A folder of the host.
+    Folder,
+    /// Made by the user.
+    Own,
+}
+
 /// The files of `configs/presets`, in the library so that an embedded engine needs no files.
 const BUILT_IN: &[(&str, &str)] = &[
     ("audiobook_acx.yaml", include_str!("../../../configs/presets/audiobook_acx.yaml")),
@@ -54,10 +90,28 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("voice_note.yaml", include_str!("../../../configs/presets/voice_note.yaml")),
 ];
 
-/// All presets that an engine knows.
-#[derive(Debug, Clone)]
+/// All presets that an engine knows, and the folder of those that its user makes.
+///
+/// What is made or removed holds at once, for every thread that shares the store.
+#[derive(Debug)]
 pub struct PresetStore {
+    /// Those of the library and of folders. They stay as they are: a folder that replaces one does not change those that inherit from it.
+    base: BTreeMap<String, Preset>,
+    /// Names in `base` that came from a folder.
+    from_folders: BTreeSet<String>,
+    folder: Option<OwnFolder>,
+    own: RwLock<Own>,
+}
+
+/// What the user made.
+#[derive(Debug, Clone, Default)]
+struct Own {
+    /// As they stand in their files, with the inheritance; older versions under `name@version`.
+    documents: BTreeMap<String, Value>,
+    /// Those that could be resolved, by the same keys.
     presets: BTreeMap<String, Preset>,
+    /// What is wrong with the others.
+    problems: Vec<Problem>,
 }
 
 impl PresetStore {
@@ -68,9 +122,10 @@ impl PresetStore {
     pub fn built_in() -> Result<Self> {
         let mut raw = BTreeMap::new();
         for (file, text) in BUILT_IN {
-            insert_raw(&mut raw, file, text)?;
+            let (name, value) = read_document(file, text)?;
+            raw.insert(name, value);
         }
-        Ok(Self { presets: resolve_all(&raw)? })
+        Ok(Self { base: resolve_all(&raw)?, from_folders: BTreeSet::new(), folder: None, own: RwLock::default() })
     }
 
     /// Adds the `*.yaml` and `*.yml` files of a folder. They may inherit from each other and from presets that are there
@@ -78,7 +133,8 @@ impl PresetStore {
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::NotFound`]; [`Error::InvalidValue`] naming the file for what cannot be read as a preset;
-    /// [`Error::UnknownName`] for an unknown parent; [`Error::Conflict`] for circular inheritance.
+    /// [`Error::UnknownName`] for an unknown parent; [`Error::Conflict`] for circular inheritance; [`Error::Unsupported`] for a layout of a
+    /// newer library.
     pub fn load_dir(&mut self, dir: &Path) -> Result<()> {
         self.load_dir_on(dir, &SystemFiles)
     }
@@ -88,40 +144,79 @@ impl PresetStore {
     /// # Errors
     /// As [`PresetStore::load_dir`].
     pub fn load_dir_on(&mut self, dir: &Path, files: &dyn FileSystem) -> Result<()> {
-        let mut paths = files.list(dir).map_err(|e| Error::io("read presets from", Some(dir), e))?;
-        paths.retain(|p| p.extension().is_some_and(|e| e == "yaml" || e == "yml"));
-        paths.sort();
-        let mut raw = BTreeMap::new();
-        for preset in self.presets.values() {
-            let value = serde_json::to_value(preset).map_err(|e| Error::internal(e.to_string()))?;
-            raw.insert(preset.name.clone(), without_parent(value));
+        let mut raw = self.frozen_base()?;
+        let mut added = BTreeSet::new();
+        for path in own::preset_files(dir, files).map_err(|e| Error::io("read presets from", Some(dir), e))? {
+            let (name, value) = read_document(&path.display().to_string(), &own::read_text(&path, files)?)?;
+            added.insert(name.clone());
+            raw.insert(name, value);
         }
-        for path in paths {
-            let bytes = files.read(&path, MAX_PRESET_BYTES).map_err(|e| Error::io("read", Some(&path), e))?;
-            let text = String::from_utf8(bytes).map_err(|e| Error::InvalidValue {
-                name: path.display().to_string(),
-                value: e.utf8_error().to_string(),
-                allowed: "text in UTF-8".into(),
-            })?;
-            insert_raw(&mut raw, &path.display().to_string(), &text)?;
-        }
-        self.presets = resolve_all(&raw)?;
+        self.base = resolve_all(&raw)?;
+        self.from_folders.append(&mut added);
         Ok(())
     }
 
-    /// All presets by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Preset> {
-        self.presets.values()
+    /// Keeps the presets that the user makes in `dir`, and reads those that are there. The folder is made when it is first needed. A file
+    /// that is wrong is left out and told by [`PresetStore::problems`], so that it does not stop everything else.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Denied`] when the folder is there and cannot be read.
+    pub fn keep_in(&mut self, dir: PathBuf, files: Arc<dyn FileSystem>) -> Result<()> {
+        let folder = OwnFolder::new(dir, files);
+        let own = self.read_own(&folder)?;
+        self.folder = Some(folder);
+        self.own = RwLock::new(own);
+        Ok(())
     }
 
-    /// One preset.
+    /// The folder of the presets that the user makes, when there is one.
+    pub fn own_dir(&self) -> Option<&Path> {
+        self.folder.as_ref().map(OwnFolder::dir)
+    }
+
+    /// What is wrong with files in the folder of the user.
+    pub fn problems(&self) -> Vec<Problem> {
+        unpoisoned(self.own.read()).problems.clone()
+    }
+
+    /// All presets by name, without older versions.
+    pub fn iter(&self) -> impl Iterator<Item = Preset> {
+        let mut all = self.base.clone();
+        let own = unpoisoned(self.own.read());
+        let current = own.presets.iter().filter(|(name, _)| !name.contains('@'));
+        all.extend(current.map(|(name, preset)| (name.clone(), preset.clone())));
+        drop(own);
+        all.into_values()
+    }
+
+    /// One preset. `name@version` is the one of that version: the present one, or an older one that the user has replaced.
     ///
     /// # Errors
     /// [`Error::UnknownName`] with the closest name.
-    pub fn get(&self, name: &str) -> Result<&Preset> {
-        self.presets
-            .get(name)
-            .ok_or_else(|| Error::unknown_name("preset", name, self.presets.keys().map(String::as_str)))
+    pub fn get(&self, name: &str) -> Result<Preset> {
+        let own = unpoisoned(self.own.read());
+        let current = |name: &str| own.presets.get(name).or_else(|| self.base.get(name));
+        let versioned = || {
+            let (name, version) = name.split_once('@')?;
+            current(name).filter(|preset| preset.version.to_string() == version)
+        };
+        current(name).or_else(versioned).cloned().ok_or_else(|| {
+            let known = self.base.keys().chain(own.presets.keys());
+            Error::unknown_name("preset", name, known.map(String::as_str))
+        })
+    }
+
+    /// Where a preset comes from.
+    ///
+    /// # Errors
+    /// As [`PresetStore::get`].
+    pub fn origin(&self, name: &str) -> Result<PresetOrigin> {
+        let name = self.get(name)?.name;
+        Ok(match (self.base.contains_key(&name), self.from_folders.contains(&name)) {
+            (true, false) => PresetOrigin::BuiltIn,
+            (true, true) => PresetOrigin::Folder,
+            (false, _) => PresetOrigin::Own,
+        })
     }
 
     /// The recipe of a preset with `overrides` (an object shaped like a recipe) merged over it: objects merge, everything
@@ -139,131 +234,26 @@ impl PresetStore {
         })?;
         Ok(Recipe { preset: Some(name.to_owned()), ..recipe })
     }
-}
 
-fn insert_raw(raw: &mut BTreeMap<String, Value>, file: &str, text: &str) -> Result<()> {
-    let invalid = |detail: String| Error::InvalidValue {
-        name: file.to_owned(),
-        value: detail,
-        allowed: "a preset: name, version, category, description, recipe".into(),
-    };
-    let value: Value = crate::config::yaml_value(text).map_err(invalid)?;
-    let name = value.get("name").and_then(Value::as_str).ok_or_else(|| invalid("no name".into()))?.to_owned();
-    raw.insert(name, value);
-    Ok(())
-}
-
-fn resolve_all(raw: &BTreeMap<String, Value>) -> Result<BTreeMap<String, Preset>> {
-    let mut presets = BTreeMap::new();
-    for name in raw.keys() {
-        let value = resolve(raw, name, &mut Vec::new())?;
-        let preset: Preset = serde_json::from_value(value).map_err(|e| Error::InvalidValue {
-            name: format!("preset {name}"),
-            value: e.to_string(),
-            allowed: "the fields of the preset schema".into(),
-        })?;
-        preset.recipe.validate()?;
-        presets.insert(name.clone(), preset);
-    }
-    Ok(presets)
-}
-
-/// The preset `name` with everything it inherits filled in.
-fn resolve(raw: &BTreeMap<String, Value>, name: &str, path: &mut Vec<String>) -> Result<Value> {
-    if path.iter().any(|p| p == name) {
-        return Err(Error::Conflict { what: format!("presets inherit in a circle: {} -> {name}", path.join(" -> ")) });
-    }
-    let Some(own) = raw.get(name) else {
-        return Err(Error::unknown_name("preset", name, raw.keys().map(String::as_str)));
-    };
-    let Some(parent) = own.get("inherits").and_then(Value::as_str) else {
-        return Ok(own.clone());
-    };
-    path.push(name.to_owned());
-    let mut value = without_parent(resolve(raw, parent, path)?);
-    merge(&mut value, own);
-    Ok(value)
-}
-
-fn without_parent(mut value: Value) -> Value {
-    if let Some(object) = value.as_object_mut() {
-        object.shift_remove("inherits");
-    }
-    value
-}
-
-/// Objects merge, everything else replaces.
-fn merge(base: &mut Value, over: &Value) {
-    match (base, over) {
-        (Value::Object(base), Value::Object(over)) => {
-            // A tagged value of another kind replaces the old one whole: its fields are not the same.
-            let tag_changes = ["measure", "format", "type"]
-                .iter()
-                .any(|tag| over.get(*tag).is_some_and(|new| base.get(*tag).is_some_and(|old| old != new)));
-            if tag_changes {
-                base.clear();
-            }
-            for (key, value) in over {
-                merge(base.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (base, over) => *base = over.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn store_with(files: &[(&str, &str)]) -> Result<PresetStore> {
-        let dir = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            std::fs::write(dir.path().join(name), text).unwrap();
-        }
-        let mut store = PresetStore::built_in().unwrap();
-        store.load_dir(dir.path()).map(|()| store)
+    /// What differs between two presets, field by field, with everything that they inherit. Either may be `name@version`.
+    ///
+    /// # Errors
+    /// As [`PresetStore::get`].
+    pub fn diff(&self, left: &str, right: &str) -> Result<Vec<Difference>> {
+        diff::differences(&self.get(left)?, &self.get(right)?)
     }
 
-    #[test]
-    fn built_in_presets_follow_the_published_schema() {
-        let schema = serde_json::to_value(schemars::schema_for!(Preset)).unwrap();
-        let validator = jsonschema::validator_for(&schema).unwrap();
-        for preset in PresetStore::built_in().unwrap().iter() {
-            let value = serde_json::to_value(preset).unwrap();
-            let errors: Vec<_> = validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
-            assert!(errors.is_empty(), "{}: {errors:?}", preset.name);
-        }
+    /// The categories that there are presets of, with those that the library knows first.
+    pub fn categories(&self) -> Vec<Category> {
+        category::of(self.iter())
     }
 
-    #[test]
-    fn children_override_and_the_rest_is_inherited() {
-        let text = "{name: mine, version: 1, category: test, description: x, inherits: podcast, recipe: {level: {integrated_lufs: -18}}}";
-        let store = store_with(&[("mine.yaml", text)]).unwrap();
-        let (mine, podcast) = (&store.get("mine").unwrap().recipe, &store.get("podcast").unwrap().recipe);
-        assert_eq!(mine.filters, podcast.filters);
-        let level = mine.level.unwrap();
-        assert_eq!(level, crate::processing::LevelTarget::Loudness { integrated_lufs: -18.0, true_peak_dbtp: -1.0 });
-        let over = serde_json::json!({"level": {"measure": "rms", "rms_dbfs": -20, "true_peak_dbtp": -3}});
-        assert!(matches!(
-            store.recipe("podcast", &over).unwrap().level,
-            Some(crate::processing::LevelTarget::Rms { rms_dbfs, .. }) if rms_dbfs == -20.0
-        ));
-    }
-
-    #[test]
-    fn circles_unknown_parents_and_unknown_fields_are_named() {
-        let base = "version: 1, category: test, description: x, recipe: {}";
-        let circle = [
-            ("a.yaml", format!("{{name: a, inherits: b, {base}}}")),
-            ("b.yaml", format!("{{name: b, inherits: a, {base}}}")),
-        ];
-        let files: Vec<_> = circle.iter().map(|(n, t)| (*n, t.as_str())).collect();
-        assert!(matches!(store_with(&files), Err(Error::Conflict { .. })));
-        let orphan = format!("{{name: a, inherits: podcats, {base}}}");
-        let error = store_with(&[("a.yaml", &orphan)]).unwrap_err();
-        assert!(error.to_string().contains("did you mean 'podcast'"), "{error}");
-        let typo = "{name: a, version: 1, category: t, description: x, recipe: {levle: {}}}";
-        let error = store_with(&[("a.yaml", typo)]).unwrap_err();
-        assert!(error.to_string().contains("levle"), "{error}");
+    /// The presets of the library and of folders, as documents without parents.
+    fn frozen_base(&self) -> Result<BTreeMap<String, Value>> {
+        let frozen = |preset: &Preset| {
+            let value = serde_json::to_value(preset).map_err(|e| Error::internal(e.to_string()))?;
+            Ok((preset.name.clone(), without_parent(value)))
+        };
+        self.base.values().map(frozen).collect()
     }
 }

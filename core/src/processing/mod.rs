@@ -29,10 +29,11 @@ mod verify;
 pub(crate) use assets::FileAssets;
 pub use control::{CancelToken, Control, Progress, ProgressFn, Stage};
 pub(crate) use cost::Cost;
+pub(crate) use publish::{PendingFile, publish_all};
 pub use recipe::{CheckSpec, LevelTarget, Output, Overwrite, Quantity, Recipe, Trim, Verify};
 pub use report::{CheckResult, OutputReport, Plan, PlannedOutput, Report, Step, Timing};
 pub(crate) use request::recipe_of;
-pub(crate) use run::{Resources, run};
+pub(crate) use run::{Resources, refuse_input_as_output, run};
 pub use stream::{EncodeTarget, StreamEncoder};
 
 use crate::analysis::{Analysis, AnalysisParams};

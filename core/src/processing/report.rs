@@ -78,8 +78,11 @@ pub struct Report {
     pub filtered: Option<Loudness>,
     /// The outputs.
     pub outputs: Vec<OutputReport>,
-    /// Time spent.
+    /// Time spent; of a report from the cache, by the run that made it.
     pub timing: Timing,
+    /// True when nothing was processed: outputs and report are those of an earlier run, from the cache. Default false.
+    #[serde(default)]
+    pub from_cache: bool,
 }
 
 impl Report {

@@ -23,6 +23,7 @@ use crate::meter::Loudness;
 use crate::observe::Carrier;
 use crate::resources::Permit;
 use crate::services::seams::FileSystem;
+use crate::storage::Place;
 
 /// What a run takes from the engine.
 pub(crate) struct Resources {
@@ -124,6 +125,7 @@ pub(crate) fn run(
         filtered: analysed.filtered,
         outputs,
         timing,
+        from_cache: false,
     })
 }
 
@@ -395,9 +397,16 @@ fn scale_frames(frames: u64, from_hz: u32, to_hz: u32) -> u64 {
 }
 
 /// An output that is the input would destroy it.
-fn refuse_input_as_output(input: &Path, output: &Path) -> Result<()> {
-    let (Ok(a), Ok(b)) = (input.canonicalize(), output.canonicalize()) else { return Ok(()) };
-    if a == b || same_file(&a, &b) {
+pub(crate) fn refuse_input_as_output(input: &Path, output: &Path) -> Result<()> {
+    let same = match (Place::of(input), Place::of(output)) {
+        (Ok(Place::File(input)), Ok(Place::File(output))) => match (input.canonicalize(), output.canonicalize()) {
+            (Ok(a), Ok(b)) => a == b || same_file(&a, &b),
+            _ => false,
+        },
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    };
+    if same {
         return Err(Error::Conflict { what: format!("output {} is the input", output.display()) });
     }
     Ok(())

@@ -4,8 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::analysis::Analysis;
-use crate::analysis::delivery::DeliveryResult;
-use crate::analysis::quality::QualityReport;
+use crate::analysis::delivery::CheckReport;
 use crate::audio::Spec;
 use crate::config::Settings;
 use crate::dsp::resampler::Quality;
@@ -21,6 +20,7 @@ use crate::observe::{HealthAnswer, LogRecord};
 use crate::presets::Preset;
 use crate::processing::{Plan, Progress, Recipe, Report};
 use crate::resources::Usage;
+use crate::workflows::Workflow;
 
 /// The schema of `T`, self-contained.
 fn schema<T: JsonSchema>() -> Value {
@@ -42,6 +42,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("plan", schema::<Plan>()),
         ("report", schema::<Report>()),
         ("preset", schema::<Preset>()),
+        ("workflow", schema::<Workflow>()),
         ("filter", schema::<FilterSpec>()),
         ("filter_info", schema::<FilterInfo>()),
         ("format", schema::<FormatSettings>()),
@@ -50,8 +51,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("stream_info", schema::<StreamInfo>()),
         ("metadata", schema::<Metadata>()),
         ("loudness", schema::<Loudness>()),
-        ("quality", schema::<QualityReport>()),
-        ("delivery", schema::<DeliveryResult>()),
+        ("check", schema::<CheckReport>()),
         ("analysis", schema::<Analysis>()),
         ("analyse_options", schema::<AnalyseOptions>()),
         ("spec", schema::<Spec>()),

@@ -77,9 +77,9 @@ mod tests {
             ("plan", include_str!("../../../configs/schema/plan.json")),
             ("report", include_str!("../../../configs/schema/report.json")),
             ("media_info", include_str!("../../../configs/schema/probe.json")),
-            ("quality", include_str!("../../../configs/schema/quality.json")),
-            ("delivery", include_str!("../../../configs/schema/delivery.json")),
+            ("check", include_str!("../../../configs/schema/check.json")),
             ("analysis", include_str!("../../../configs/schema/analysis.json")),
+            ("workflow", include_str!("../../../configs/schema/workflow.json")),
         ];
         assert!(generate() == STORED, "core/src/schema/all.json is not fresh: run tests/update-generated");
         let all = all();

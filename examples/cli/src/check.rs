@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use pure_sound::analysis::delivery::{self, DeliveryResult, SPECS};
+use pure_sound::analysis::delivery::{self, DeliveryResult};
 use pure_sound::analysis::quality::{QualityReport, Severity};
 use pure_sound::formats::ReadOptions;
-use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -28,27 +27,20 @@ pub struct Args {
 }
 
 pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
-    let all = args.spec.iter().any(|name| name == "all");
-    let chosen = if all {
-        SPECS.iter().collect()
-    } else {
-        args.spec.iter().map(|name| delivery::specification(name)).collect::<Result<Vec<_>, _>>()?
-    };
     let engine = context.engine()?;
     let options = args.read.options(ReadOptions::default())?;
     let progress = Progress::of_job(context);
-    let report = engine.quality(stdio::source(&args.input)?, &options, &context.control(&progress))?;
+    let report = engine.check(stdio::source(&args.input)?, &args.spec, &options, &context.control(&progress))?;
     drop(progress);
-    let results: Vec<DeliveryResult> = chosen.into_iter().map(|spec| delivery::check(&report, spec)).collect();
     if context.is_json() {
-        console::print_json(&json!({ "quality": report, "delivery": results }), context.args.jsonl)?;
+        console::print_json(&report, context.args.jsonl)?;
     } else {
-        console::print(&text(&report, &results))?;
+        console::print(&text(&report.quality, &report.delivery))?;
     }
-    let failed: Vec<&str> = results.iter().filter(|r| !r.passed).map(|r| r.specification.as_str()).collect();
-    if failed.is_empty() || all {
+    if report.passed || args.spec.iter().any(|name| name == delivery::ALL) {
         return Ok(());
     }
+    let failed: Vec<&str> = report.delivery.iter().filter(|r| !r.passed).map(|r| r.specification.as_str()).collect();
     Err(Failure::Partial(format!("not met: {}", failed.join(", "))))
 }
 

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use pure_sound::Error;
 use serde::Serialize;
 
+use crate::context::Context;
+
 /// Prints text. When nobody reads any more, that is not an error.
 pub fn print(text: &str) -> Result<(), Error> {
     let mut out = io::stdout().lock();
@@ -16,6 +18,14 @@ pub fn print_json(value: &impl Serialize, compact: bool) -> Result<(), Error> {
     let text = if compact { serde_json::to_string(value) } else { serde_json::to_string_pretty(value) };
     let text = text.map_err(|e| Error::internal(format!("result as JSON: {e}")))?;
     print(&(text + "\n"))
+}
+
+/// Says on standard error what was done, unless that is not wanted.
+pub fn note(context: &Context, text: &str) {
+    if !context.args.quiet && !context.is_json() {
+        // Standard error may be closed: `eprintln!` would panic.
+        let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+    }
 }
 
 /// Turns "nobody reads" into success.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use pure_sound::cache::{Cache, CacheOptions};
 use pure_sound::config::{Config, ConfigOptions};
 use pure_sound::observe::Metrics;
 use pure_sound::processing::{CancelToken, Control};
@@ -42,6 +43,12 @@ pub struct GlobalArgs {
     /// Folder with presets of your own (YAML); may be given several times.
     #[arg(long, global = true, value_name = "DIR", env = "PURESOUND_PRESET_DIR", value_delimiter = ':')]
     pub preset_dir: Vec<PathBuf>,
+    /// Folder where results are kept, and taken from when the same is asked again; only its owner may write to it.
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "no_cache")]
+    pub cache: Option<PathBuf>,
+    /// Keep no results and take none, whatever the configuration says.
+    #[arg(long, global = true)]
+    pub no_cache: bool,
     /// Tell on standard error what the engine does: off, error, warn, info, debug or trace; with ':json' as JSON lines.
     #[arg(long, global = true, value_name = "LEVEL[:json]", env = "PURESOUND_LOG")]
     pub log: Option<LogArg>,
@@ -96,7 +103,13 @@ impl Context {
 
     /// An engine with this configuration and, over it, the options of the command line.
     pub fn engine(&self) -> Result<Engine, Failure> {
-        let mut builder = Engine::builder().config(&self.config()?);
+        let config = self.config()?;
+        let mut builder = Engine::builder().config(&config);
+        if config.current().settings.presets.dir.is_none()
+            && let Some(dir) = own_config().as_deref().and_then(Path::parent)
+        {
+            builder = builder.own_presets_dir(dir.join("presets"));
+        }
         if let Some(threads) = self.args.threads {
             builder = builder.threads(threads);
         }
@@ -108,6 +121,12 @@ impl Context {
         }
         for dir in &self.args.preset_dir {
             builder = builder.preset_dir(dir);
+        }
+        if self.args.no_cache {
+            builder = builder.no_cache();
+        } else if let Some(dir) = &self.args.cache {
+            let configured = CacheOptions::from(&config.current().settings.cache);
+            builder = builder.cache(&Cache::open(&CacheOptions { dir: Some(dir.clone()), ..configured })?);
         }
         if let Some(log) = self.args.log {
             builder = builder.log(log.level, log.sink());

@@ -257,6 +257,19 @@ impl WriteArgs {
         Ok(Some(format))
     }
 
+    /// The extension that `--format` gives to outputs in a folder.
+    pub fn extension(&self) -> Result<String, Failure> {
+        let format = self.named_format()?.ok_or_else(|| Error::InvalidValue {
+            name: "format".into(),
+            value: String::new(),
+            allowed: format!("--format with one of {}", FormatSettings::NAMES.join(", ")),
+        })?;
+        // `--format m4b` keeps its extension; a format name that is no extension (alac, adts) gets the usual one.
+        let named = self.format.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let keeps = matches!(named.as_str(), "m4b" | "mp4" | "aif" | "oga" | "rf64");
+        Ok(if keeps { named } else { format.extension().to_owned() })
+    }
+
     fn set_tags(&self) -> Result<BTreeMap<String, Option<String>>, Failure> {
         let pair = |text: &String| {
             let (key, value) = split_pair("tag", text)?;

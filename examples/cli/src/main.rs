@@ -17,6 +17,8 @@ mod filter_docs;
 mod filters;
 mod health;
 mod job;
+#[cfg(feature = "jobs")]
+mod jobs;
 mod log;
 mod loudness;
 mod metrics;
@@ -31,6 +33,8 @@ mod schema;
 mod signals;
 mod stdio;
 mod tags;
+#[cfg(feature = "jobs")]
+mod workflow;
 
 use std::process::ExitCode;
 
@@ -67,6 +71,12 @@ enum Command {
     Filters(filters::Args),
     Plan(plan::Args),
     Batch(batch::Args),
+    #[cfg(feature = "jobs")]
+    Jobs(jobs::Args),
+    #[cfg(feature = "jobs")]
+    Worker(jobs::worker::Args),
+    #[cfg(feature = "jobs")]
+    Workflow(workflow::Args),
     Schema(schema::Args),
     Config(config::Args),
     Health(health::Args),
@@ -104,6 +114,12 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Filters(args) => filters::run(context, &args),
         Command::Plan(args) => plan::run(context, &args),
         Command::Batch(args) => batch::run(context, &args),
+        #[cfg(feature = "jobs")]
+        Command::Jobs(args) => jobs::run(context, &args),
+        #[cfg(feature = "jobs")]
+        Command::Worker(args) => jobs::worker::run(context, &args),
+        #[cfg(feature = "jobs")]
+        Command::Workflow(args) => workflow::run(context, &args),
         Command::Schema(args) => schema::run(&args),
         Command::Config(args) => config::run(context, &args),
         Command::Health(args) => health::run(context, &args),

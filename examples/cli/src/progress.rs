@@ -58,6 +58,24 @@ pub fn of_files(context: &Context, count: usize) -> Option<ProgressBar> {
     wanted(context).then(|| bar(count as u64, "[{bar:32}] {pos}/{len} files  {eta} left  {wide_msg}"))
 }
 
+/// Text on standard error that is drawn over with each message.
+pub fn of_text() -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    ProgressBar::new_spinner().with_style(style)
+}
+
+/// A bar of a run of many steps.
+#[cfg(feature = "jobs")]
+pub fn of_run(context: &Context) -> Option<ProgressBar> {
+    wanted(context).then(|| bar(STEPS, "[{bar:32}] {percent:>3} %"))
+}
+
+/// Shows the part that is done, 0 to 1.
+#[cfg(feature = "jobs")]
+pub fn set_part(bar: &ProgressBar, part: f64) {
+    bar.set_position((part.clamp(0.0, 1.0) * STEPS as f64) as u64);
+}
+
 fn wanted(context: &Context) -> bool {
     std::io::stderr().is_terminal() && !context.args.quiet && !context.args.jsonl
 }

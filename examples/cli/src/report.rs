@@ -108,8 +108,12 @@ pub fn text(report: &Report, verbose: bool) -> String {
     for output in &report.outputs {
         text.push_str(&output_text(report, output));
     }
-    let _ =
-        writeln!(text, "done in {:.2} s, {:.0} times real time", report.timing.total_s, report.timing.realtime_factor);
+    let timing = &report.timing;
+    let _ = if report.from_cache {
+        writeln!(text, "from the cache; it took {:.2} s when it was made", timing.total_s)
+    } else {
+        writeln!(text, "done in {:.2} s, {:.0} times real time", timing.total_s, timing.realtime_factor)
+    };
     text
 }
 

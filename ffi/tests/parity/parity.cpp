@@ -503,6 +503,10 @@ Json op_progress(const Context &self) {
     };
     if (text(self.args, "of") == "measure") {
         self.engine.measure(self.input.get(), json(self.args, "options"), call);
+    } else if (text(self.args, "of") == "check") {
+        self.engine.check(self.input.get(), std::string(), json(self.args, "options"), call);
+    } else if (text(self.args, "of") == "decode") {
+        self.engine.decode(self.input.get(), json(self.args, "options"), call);
     } else {
         process(self, call);
     }
@@ -555,6 +559,9 @@ const std::map<std::string, std::function<Json(const Context &)>> &operations() 
         {"probe", [](const Context &self) { return Json::parse(self.engine.probe(self.input.get(), json(self.args, "options"))); }},
         {"tags", [](const Context &self) { return Json::parse(self.engine.tags(self.input.get(), json(self.args, "options"))); }},
         {"measure", [](const Context &self) { return Json::parse(self.engine.measure(self.input.get(), json(self.args, "options"))); }},
+        {"check", [](const Context &self) {
+             return Json::parse(self.engine.check(self.input.get(), json(self.args, "specifications"), json(self.args, "options")));
+         }},
         {"plan", [](const Context &self) { return Json::parse(self.engine.plan(self.input.get(), json(self.args, "request"))); }},
         {"process", [](const Context &self) { return process(self); }},
         {"decode", op_decode},

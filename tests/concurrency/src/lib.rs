@@ -11,6 +11,8 @@ pub mod config;
 pub mod error;
 #[path = "../../../core/src/events/mod.rs"]
 pub mod events;
+#[path = "../../../core/src/cache/flight.rs"]
+pub mod flight;
 #[path = "../../../core/src/resources/mod.rs"]
 pub mod resources;
 #[path = "../../../core/src/services/mod.rs"]

@@ -12,6 +12,7 @@ use pure_sound_concurrency::config::{Config, ConfigOptions, Model};
 use pure_sound_concurrency::events::{
     Class, Delivery, EventBus, EventOptions, Priority, Start, SubscribeOptions, Subscription,
 };
+use pure_sound_concurrency::flight::{Entry, Flights};
 use pure_sound_concurrency::resources::{Amounts, Permit, PoolOptions, Request, Resource, ResourcePool};
 use pure_sound_concurrency::services::{Lifetime, ServiceBuilder};
 use pure_sound_concurrency::{Error, Result};
@@ -404,5 +405,84 @@ fn the_end_wakes_all() {
         drop(first);
         assert_empty(&pool);
         assert_eq!(pool.usage().resources[Resource::ALL.iter().position(|r| *r == Resource::Memory).unwrap()].peak, 2);
+    });
+}
+
+/// What a cache does for one key: look, enter, look again, make, keep.
+struct OneValue {
+    flights: Flights<u8, u64>,
+    kept: Mutex<Option<u64>>,
+    made: AtomicU64,
+}
+
+impl OneValue {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { flights: Flights::default(), kept: Mutex::new(None), made: AtomicU64::new(0) })
+    }
+
+    fn get(&self, cancel: &CancelToken, make: impl FnOnce() -> Result<u64>) -> Result<u64> {
+        if let Some(value) = *self.kept.lock().unwrap() {
+            return Ok(value);
+        }
+        match self.flights.enter(&0, cancel)? {
+            Entry::Take(value) => Ok(value),
+            Entry::Alone => make(),
+            Entry::Lead(lead) => {
+                let again = *self.kept.lock().unwrap();
+                let value = match again {
+                    Some(value) => value,
+                    None => {
+                        self.made.fetch_add(1, Ordering::SeqCst);
+                        make()?
+                    }
+                };
+                *self.kept.lock().unwrap() = Some(value);
+                lead.made(value);
+                Ok(value)
+            }
+        }
+    }
+}
+
+/// Three ask for the same at the same time: it is made once, and each has it.
+#[test]
+fn a_value_is_made_once() {
+    explore(|| {
+        let one = OneValue::new();
+        let threads: Vec<_> = (0..3)
+            .map(|n| {
+                let one = Arc::clone(&one);
+                thread::spawn(move || one.get(&CancelToken::new(), || Ok(n)).unwrap())
+            })
+            .collect();
+        let got: Vec<u64> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+        assert!(got.windows(2).all(|w| w[0] == w[1]), "{got:?}");
+        assert_eq!((one.made.load(Ordering::SeqCst), one.flights.running()), (1, 0));
+    });
+}
+
+/// Who makes it fails, while two wait, of whom one is cancelled: the other one makes it, and nobody waits for ever.
+#[test]
+fn a_failure_releases_those_who_wait() {
+    explore(|| {
+        let one = OneValue::new();
+        let token = CancelToken::new();
+        let (failing, waiting, cancelled) = (Arc::clone(&one), Arc::clone(&one), Arc::clone(&one));
+        let theirs = token.clone();
+        let threads = [
+            // Has the value when another one was quicker.
+            thread::spawn(move || {
+                let got = failing.get(&CancelToken::new(), || Err(Error::Empty));
+                assert!(matches!(got, Ok(7) | Err(Error::Empty)));
+            }),
+            thread::spawn(move || assert!(matches!(waiting.get(&CancelToken::new(), || Ok(7)), Ok(7)))),
+            thread::spawn(move || {
+                let got = cancelled.get(&theirs, || Ok(7));
+                assert!(matches!(got, Ok(7) | Err(Error::Cancelled)));
+            }),
+            thread::spawn(move || token.cancel()),
+        ];
+        threads.into_iter().for_each(|t| t.join().unwrap());
+        assert_eq!(one.flights.running(), 0);
     });
 }

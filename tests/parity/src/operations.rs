@@ -24,7 +24,7 @@ pub fn run(op: &str, args: &Value) -> Outcome {
         "error_table" => Ok(error_table()),
         "presets" => {
             let engine = engine(args)?;
-            Ok(json!({ "names": engine.presets().iter().map(|p| p.name.as_str()).collect::<Vec<_>>() }))
+            Ok(json!({ "names": engine.presets().iter().map(|p| p.name).collect::<Vec<_>>() }))
         }
         "preset" => Ok(serde_json::to_value(engine(args)?.presets().get(text(args, "preset"))?)?),
         "filters" => filters(args),
@@ -36,6 +36,16 @@ pub fn run(op: &str, args: &Value) -> Outcome {
         "measure" => {
             let loudness = engine(args)?.measure(source(args)?, &options(args)?, &Control::default())?;
             Ok(serde_json::to_value(loudness)?)
+        }
+        "check" => {
+            let names: Vec<String> =
+                args.get("specifications").map_or(Ok(Vec::new()), |names| serde_json::from_value(names.clone()))?;
+            Ok(serde_json::to_value(engine(args)?.check(
+                source(args)?,
+                &names,
+                &options(args)?,
+                &Control::default(),
+            )?)?)
         }
         "plan" => {
             let engine = engine(args)?;
@@ -286,6 +296,8 @@ fn progress(args: &Value) -> Outcome {
     let control = Control { progress: Some(Arc::new(tell)), ..Control::default() };
     match args.get("of").and_then(Value::as_str) {
         Some("measure") => engine.measure(source(args)?, &options(args)?, &control).map(drop)?,
+        Some("check") => engine.check(source(args)?, &[""; 0], &options(args)?, &control).map(drop)?,
+        Some("decode") => engine.decode(source(args)?, &options(args)?, &control).map(drop)?,
         _ => process(&engine, args, &control).map(drop)?,
     }
     let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);

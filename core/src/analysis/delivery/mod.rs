@@ -123,6 +123,20 @@ pub fn specification(name: &str) -> Result<&'static Specification> {
     known.ok_or_else(|| Error::unknown_name("specification", name, SPECS.iter().map(|s| s.name)))
 }
 
+/// Name that stands for every specification.
+pub const ALL: &str = "all";
+
+/// The specifications of names, in the order given; [`ALL`] among them: every one.
+///
+/// # Errors
+/// As [`specification`].
+pub fn specifications(names: &[impl AsRef<str>]) -> Result<Vec<&'static Specification>> {
+    if names.iter().any(|name| name.as_ref() == ALL) {
+        return Ok(SPECS.iter().collect());
+    }
+    names.iter().map(|name| specification(name.as_ref())).collect()
+}
+
 /// How one rule came out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleResult {
@@ -157,6 +171,17 @@ pub struct DeliveryResult {
     pub rules: Vec<RuleResult>,
     /// What the specification asks for beyond what is measured here; empty: nothing.
     pub not_measured: String,
+}
+
+/// What [`crate::Engine::check`] finds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckReport {
+    /// Whether all specifications that were asked for hold; true when none was.
+    pub passed: bool,
+    /// Faults and figures.
+    pub quality: QualityReport,
+    /// How each specification came out.
+    pub delivery: Vec<DeliveryResult>,
 }
 
 /// Holds a report against a specification. Silence fails every rule with a lower limit.

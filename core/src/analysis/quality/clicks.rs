@@ -202,14 +202,14 @@ pub(super) fn verdicts(channels: &mut [Clicks], skip: impl Fn(usize) -> bool) ->
     }
     let mut verdicts = Vec::new();
     let names = [
-        (VerdictName::Clicks, "short impulses that nothing around them explains: clicks"),
-        (VerdictName::Discontinuities, "jumps of the waveform: bad edits, or lost samples"),
+        (VerdictName::Clicks, "Clicks: short impulses that nothing around them explains"),
+        (VerdictName::Discontinuities, "Jumps of the waveform: bad edits, or lost samples"),
     ];
     for (kind, (name, what)) in names.into_iter().enumerate() {
         if count[kind] == 0 {
             continue;
         }
-        let text = format!("{} {what}.", count[kind]);
+        let text = format!("{what} ({} times).", count[kind]);
         let value = (f64::from(largest[kind]), f64::from(MIN_RESIDUAL), "of full scale");
         let spans = std::mem::take(&mut found[kind]);
         verdicts.push(Verdict::new(name, Severity::Warning, value, text).at(spans, count[kind]));

@@ -17,16 +17,19 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use self::rows::Rows;
+use self::rows::File;
 use self::schema::{FileOptions, failure};
 use super::bell::Bell;
 use super::failure::JobError;
 use super::job::{HistoryEntry, Job, JobId, JobSpec, JobState, Published};
 use super::rules::{self, Rules, StoreOptions};
+use super::schedule::{Schedule, ScheduleStatus};
 use super::scope::{Gate, Limits, Scope, ScopeRules};
-use super::store::{
-    Batch, Beat, CancelOutcome, ClaimRequest, Claimed, Enqueued, JobFilter, JobStore, Lease, Stats, Swept,
-};
+use super::sql::Rows;
+use super::sql::store::{Purpose, job_store};
+use super::store::{Batch, Beat, CancelOutcome, ClaimRequest, Claimed, Enqueued, JobFilter, Lease, Stats, Swept};
+use super::table::Table;
+use super::time::Moment;
 use crate::error::{Error, Result};
 use crate::sync::{Mutex, lock};
 
@@ -68,7 +71,7 @@ pub struct SqliteStore {
 /// Answers a caller when the transaction ended; with the error when it did not hold.
 type Answer = Box<dyn FnOnce(Option<Error>) + Send>;
 /// One operation of a transaction; without rows it is not run. False as the second part: it failed and has to be undone.
-type Work = Box<dyn FnOnce(Option<&mut Rows<'_>>) -> (Answer, bool) + Send>;
+type Work = Box<dyn FnOnce(Option<&mut Rows<File<'_>>>) -> (Answer, bool) + Send>;
 
 impl SqliteStore {
     /// Opens a file, and makes it when it is not there; its folder must be.
@@ -78,13 +81,9 @@ impl SqliteStore {
     /// damaged; [`Error::Unsupported`] for one of a newer version, and for a network folder.
     pub fn open(path: impl Into<PathBuf>, options: &SqliteOptions) -> Result<Self> {
         let path: Arc<Path> = path.into().into();
-        let file = FileOptions {
-            may_lose_last_ms: options.may_lose_last_ms,
-            network: options.allow_network,
-            busy_ms: options.busy_ms,
-        };
-        let db = schema::open(&path, file)?;
-        let reader = Mutex::new(schema::open(&path, file)?);
+        let file = FileOptions::from(options);
+        let db = schema::open(&path, file, None)?;
+        let reader = Mutex::new(schema::open(&path, file, None)?);
         let (writes, work) = unbounded();
         let bell = Arc::<Bell>::default();
         let writer = Writer { db, path: Arc::clone(&path), bell: Arc::clone(&bell) };
@@ -94,6 +93,15 @@ impl SqliteStore {
             .map_err(|e| Error::Unavailable { what: format!("thread of the job store: {e}") })?;
         let options = options.store.clone();
         Ok(Self { options, path, reader, writes: Some(writes), writer: Some(writer), bell })
+    }
+
+    /// Brings a file that no store has open to another version of its tables: an older one for an older program. Version 0 has none:
+    /// all jobs are gone.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`]; [`Error::Unsupported`] for a version that this program does not know.
+    pub fn migrate(path: &Path, options: &SqliteOptions, version: usize) -> Result<()> {
+        schema::open(path, options.into(), Some(version)).map(drop)
     }
 
     /// Looks at every page and index. What is wrong, in words; nothing when all is well.
@@ -134,7 +142,11 @@ impl SqliteStore {
     }
 
     /// Runs an operation in the next transaction, and returns when that is on disk.
-    fn write<T: Send + 'static>(&self, work: impl FnOnce(&mut Rules<'_>) -> Result<T> + Send + 'static) -> Result<T> {
+    fn write<T: Send + 'static>(
+        &self,
+        _: Purpose,
+        work: impl FnOnce(&mut Rules<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (answers, answer) = bounded(1);
         let options = self.options.clone();
         let work: Work = Box::new(move |rows| {
@@ -168,24 +180,39 @@ impl SqliteStore {
         let (answers, answer) = bounded(1);
         let path = Arc::clone(&self.path);
         let work: Work = Box::new(move |rows| {
-            let result = rows.map(|rows| work(rows.db).map_err(|e| failure("write", &path, e)));
+            let result = rows.map(|rows| work(rows.0.db).map_err(|e| failure("write", &path, e)));
             (Box::new(move |_| drop(answers.send(result))), true)
         });
         self.writes.as_ref().map(|w| w.send(work));
         answer.recv().ok().flatten().unwrap_or(Err(Error::Closed { what: "job store" }))
     }
 
-    fn read<T>(&self, work: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
+    fn read<T>(&self, work: impl FnOnce(&dyn Table, &Moment) -> Result<T>) -> Result<T> {
         let db = lock(&self.reader);
         // One state of the file for all that is read.
         let step = db.unchecked_transaction().map_err(|e| failure("read", &self.path, e))?;
-        work(&Rows { db: &step, path: &self.path })
+        work(&Rows(File { db: &step, path: &self.path }), &self.options.time.now())
     }
 
     /// A number that changes when another connection has written.
     fn version(&self) -> Result<i64> {
         let db = lock(&self.reader);
         db.pragma_query_value(None, "data_version", |row| row.get(0)).map_err(|e| failure("read", &self.path, e))
+    }
+
+    /// See [`JobStore::wait`](super::JobStore::wait).
+    fn changed(&self, seen: u64, timeout: Duration) -> Result<u64> {
+        // What this process did rings the bell; what others did shows in the version of the data. Both only grow.
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            let rung = self.bell.rung();
+            let now = rung.wrapping_add(self.version()?.unsigned_abs().wrapping_mul(1 << 32));
+            let left = deadline.map_or(POLL, |at| at.saturating_duration_since(Instant::now()).min(POLL));
+            if now != seen || left.is_zero() {
+                return Ok(now);
+            }
+            self.bell.wait(rung, left);
+        }
     }
 }
 
@@ -231,7 +258,7 @@ impl Writer {
     /// Runs a group in one transaction. Who is to be answered, and why none of it holds, if so.
     fn transact(&self, group: impl Iterator<Item = Work>) -> (Vec<Answer>, Option<rusqlite::Error>) {
         let mut lost = self.db.execute_batch("begin immediate").err();
-        let mut rows = Rows { db: &self.db, path: &self.path };
+        let mut rows = Rows(File { db: &self.db, path: &self.path });
         let mut answers = Vec::new();
         for work in group {
             // A failed operation is undone alone; the others of its transaction hold. Nothing is run outside of a transaction.
@@ -276,91 +303,4 @@ fn copy(error: &rusqlite::Error) -> rusqlite::Error {
     }
 }
 
-impl JobStore for SqliteStore {
-    fn enqueue(&self, specs: Vec<JobSpec>) -> Result<Vec<Enqueued>> {
-        self.write(|rules| rules.enqueue(specs))
-    }
-    fn enqueue_batch(&self, name: &str, data: Value, specs: Vec<JobSpec>) -> Result<(JobId, Vec<Enqueued>)> {
-        let name = name.to_owned();
-        self.write(move |rules| rules.enqueue_batch(&name, data, specs))
-    }
-    fn claim(&self, request: &ClaimRequest) -> Result<Option<Claimed>> {
-        let request = request.clone();
-        self.write(move |rules| rules.claim(&request))
-    }
-    fn beat(&self, lease: &Lease, progress: Option<f64>) -> Result<Option<Beat>> {
-        let lease = *lease;
-        self.write(move |rules| rules.beat(&lease, progress))
-    }
-    fn publish(&self, lease: &Lease, file: &Published) -> Result<Option<()>> {
-        let (lease, file) = (*lease, file.clone());
-        self.write(move |rules| rules.publish(&lease, &file))
-    }
-    fn complete(&self, lease: &Lease, result: Option<Value>) -> Result<Option<()>> {
-        let lease = *lease;
-        self.write(move |rules| rules.complete(&lease, result))
-    }
-    fn fail(&self, lease: &Lease, error: &JobError) -> Result<Option<JobState>> {
-        let (lease, error) = (*lease, error.clone());
-        self.write(move |rules| rules.fail(&lease, &error))
-    }
-    fn hand_back(&self, lease: &Lease) -> Result<Option<()>> {
-        let lease = *lease;
-        self.write(move |rules| rules.hand_back(&lease))
-    }
-    fn sweep(&self) -> Result<Swept> {
-        self.write(|rules| rules.sweep())
-    }
-    fn cancel(&self, id: JobId, why: &str) -> Result<CancelOutcome> {
-        let why = why.to_owned();
-        self.write(move |rules| rules.cancel(id, &why))
-    }
-    fn retry(&self, id: JobId) -> Result<()> {
-        self.write(move |rules| rules.retry(id))
-    }
-    fn set_gate(&self, scope: &Scope, gate: Gate) -> Result<()> {
-        let scope = scope.clone();
-        self.write(move |rules| rules.set_gate(&scope, gate))
-    }
-    fn set_limits(&self, scope: &Scope, limits: Limits) -> Result<()> {
-        let scope = scope.clone();
-        self.write(move |rules| rules.set_limits(&scope, limits))
-    }
-    fn purge(&self, finished_before_ms: u64, limit: usize) -> Result<usize> {
-        self.write(move |rules| rules.purge(finished_before_ms, limit))
-    }
-    fn scopes(&self) -> Result<Vec<ScopeRules>> {
-        self.read(|rows| super::table::Table::all_rules(rows))
-    }
-    fn get(&self, id: JobId) -> Result<Job> {
-        self.read(|rows| rules::get(rows, &self.options, id))
-    }
-    fn list(&self, filter: &JobFilter) -> Result<Vec<Job>> {
-        self.read(|rows| rules::list(rows, &self.options, filter))
-    }
-    fn history(&self, id: JobId) -> Result<Vec<HistoryEntry>> {
-        self.read(|rows| rules::history(rows, id))
-    }
-    fn batch(&self, id: JobId) -> Result<Batch> {
-        self.read(|rows| rules::batch(rows, id))
-    }
-    fn batches(&self, limit: usize) -> Result<Vec<Batch>> {
-        self.read(|rows| rules::batches(rows, limit))
-    }
-    fn stats(&self) -> Result<Stats> {
-        self.read(|rows| rules::stats(rows, &self.options))
-    }
-    fn wait(&self, seen: u64, timeout: Duration) -> Result<u64> {
-        // What this process did rings the bell; what others did shows in the version of the data. Both only grow.
-        let deadline = Instant::now().checked_add(timeout);
-        loop {
-            let rung = self.bell.rung();
-            let now = rung.wrapping_add(self.version()?.unsigned_abs().wrapping_mul(1 << 32));
-            let left = deadline.map_or(POLL, |at| at.saturating_duration_since(Instant::now()).min(POLL));
-            if now != seen || left.is_zero() {
-                return Ok(now);
-            }
-            self.bell.wait(rung, left);
-        }
-    }
-}
+job_store!(SqliteStore);

@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::SqliteOptions;
 use crate::error::{Error, Result};
+use crate::jobs::sql::migrations::{Migration, way};
 
 /// `PRAGMA application_id`: "PsJq". Other programs' databases are refused.
 const APPLICATION: i64 = 0x5073_4a71;
 
-/// One script per version of the schema; the number of scripts that were run is kept in `PRAGMA user_version`.
-const MIGRATIONS: &[&str] = &["
+/// The versions of the schema; how many were made is kept in `PRAGMA user_version`.
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        up: "
 create table jobs (
     id blob not null unique,
     state integer not null,        -- place in JobState::ALL
@@ -43,7 +47,17 @@ create table history (job blob not null, entry text not null);
 create index history_job on history (job);
 create table scopes (scope text primary key, rules text not null) without rowid;
 create table batches (id blob primary key, batch text not null) without rowid;
-"];
+",
+        down: "drop table jobs; drop table history; drop table scopes; drop table batches;",
+    },
+    Migration {
+        up: "
+create table schedules (name text primary key, next_at integer, schedule text not null) without rowid;
+create index schedules_due on schedules (next_at) where next_at is not null;
+",
+        down: "drop table schedules;",
+    },
+];
 
 /// What a store's file is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +67,14 @@ pub(super) struct FileOptions {
     pub busy_ms: u64,
 }
 
-/// Opens the file, and makes it when it is not there.
-pub(super) fn open(path: &Path, options: FileOptions) -> Result<Connection> {
+impl From<&SqliteOptions> for FileOptions {
+    fn from(options: &SqliteOptions) -> Self {
+        Self { may_lose_last_ms: options.may_lose_last_ms, network: options.allow_network, busy_ms: options.busy_ms }
+    }
+}
+
+/// Opens the file, and makes it when it is not there; at another version than the newest if `to` says so.
+pub(super) fn open(path: &Path, options: FileOptions, to: Option<usize>) -> Result<Connection> {
     if !options.network {
         refuse_network(path)?;
     }
@@ -77,7 +97,7 @@ pub(super) fn open(path: &Path, options: FileOptions) -> Result<Connection> {
     }
     db.pragma_update(None, "synchronous", if options.may_lose_last_ms { "normal" } else { "full" }).map_err(told)?;
     db.set_prepared_statement_cache_capacity(64);
-    migrate(&mut db, path)?;
+    migrate(&mut db, path, MIGRATIONS, to.unwrap_or(MIGRATIONS.len()))?;
     Ok(db)
 }
 
@@ -94,29 +114,23 @@ fn check(db: &Connection, path: &Path) -> Result<()> {
             format!("{} is a database of another program", path.display()),
         ));
     }
-    if version > MIGRATIONS.len() as i64 {
-        return Err(Error::Unsupported {
-            what: "version of a job store",
-            value: version.to_string(),
-            hint: Some(format!("this program knows versions up to {}; use a newer one", MIGRATIONS.len())),
-        });
-    }
+    way(MIGRATIONS, usize::try_from(version).unwrap_or(usize::MAX), MIGRATIONS.len())?;
     Ok(())
 }
 
-/// Brings the file to the current version, in one transaction; of several programs that try, one does it.
-fn migrate(db: &mut Connection, path: &Path) -> Result<()> {
+/// Brings the file to version `to` of these, in one transaction; of several programs that try, one does it.
+fn migrate(db: &mut Connection, path: &Path, known: &[Migration], to: usize) -> Result<()> {
     let told = |e| failure("migrate", path, e);
     let version = |db: &Connection| db.pragma_query_value(None, "user_version", |row| row.get::<_, usize>(0));
-    if version(db).map_err(told)? == MIGRATIONS.len() {
+    if version(db).map_err(told)? == to {
         return Ok(());
     }
     let step = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(told)?;
-    for script in MIGRATIONS.iter().skip(version(&step).map_err(told)?) {
+    for script in way(known, version(&step).map_err(told)?, to)? {
         step.execute_batch(script).map_err(told)?;
     }
     step.pragma_update(None, "application_id", APPLICATION).map_err(told)?;
-    step.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(told)?;
+    step.pragma_update(None, "user_version", to).map_err(told)?;
     step.commit().map_err(told)
 }
 

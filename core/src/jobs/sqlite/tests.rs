@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::jobs::bench::{spec, unique};
+use crate::jobs::JobStore;
+use crate::jobs::bench::{do_each_job_once, spec, unique, wake_each_other};
 
 fn open(path: &Path) -> Result<SqliteStore> {
     SqliteStore::open(path, &SqliteOptions::default())
@@ -25,15 +26,7 @@ fn two_stores_share_a_file_and_wake_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let (a, b) = (open(&path).unwrap(), open(&path).unwrap());
-    let seen = b.wait(u64::MAX, Duration::ZERO).unwrap();
-    std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| b.wait(seen, Duration::from_secs(600)).unwrap());
-        a.enqueue(vec![spec()]).unwrap();
-        assert_ne!(waiting.join().unwrap(), seen);
-    });
-    let lease = b.claim(&ClaimRequest::new("b")).unwrap().unwrap().lease;
-    assert_eq!(a.claim(&ClaimRequest::new("a")).unwrap(), None);
-    assert_eq!(a.complete(&lease, None).unwrap(), Some(()), "a lease holds in every process");
+    wake_each_other(&a, &b);
 }
 
 #[test]
@@ -41,23 +34,7 @@ fn many_stores_and_threads_do_each_job_once_and_nobody_is_busy() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let stores: Vec<_> = (0..3).map(|_| open(&path).unwrap()).collect();
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for store in &stores {
-            scope.spawn(|| {
-                store.enqueue((0..20).map(|n| JobSpec::new("k", json!(n))).collect()).unwrap();
-                while let Some(claimed) = store.claim(&ClaimRequest::new("w")).unwrap() {
-                    assert_eq!(store.complete(&claimed.lease, None).unwrap(), Some(()));
-                    done.lock().unwrap().push(claimed.job.id);
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap();
-    let total = done.len();
-    done.sort_unstable();
-    done.dedup();
-    assert_eq!((done.len(), total), (60, 60));
+    do_each_job_once(&stores);
 }
 
 #[test]
@@ -130,4 +107,20 @@ fn one_refused_request_does_not_spoil_those_that_share_its_transaction() {
         }
     });
     assert_eq!(store.list(&JobFilter::default()).unwrap().len(), 20);
+}
+
+#[test]
+fn the_tables_go_to_another_version_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let options = SqliteOptions::default();
+    drop(open(&path).unwrap());
+    SqliteStore::migrate(&path, &options, 0).unwrap();
+    let tables = |path: &Path| -> i64 {
+        let db = Connection::open(path).unwrap();
+        db.query_row("select count(*) from sqlite_schema", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(tables(&path), 0);
+    assert!(matches!(SqliteStore::migrate(&path, &options, 99), Err(Error::Unsupported { .. })));
+    assert!(open(&path).unwrap().list(&JobFilter::default()).unwrap().is_empty(), "and forth");
 }

@@ -7,5 +7,6 @@ mod storage;
 mod tests;
 
 pub use checks::{CHECK_CACHE, CHECK_TIMEOUT, HealthChecks, Probe};
+pub(crate) use report::rfc3339;
 pub use report::{CheckAnswer, HEALTH_TYPE, HealthAnswer};
 pub use storage::{check_free_bytes, check_writable};

@@ -6,13 +6,12 @@
 mod glob;
 mod state;
 mod summary;
-mod walk;
+pub mod walk;
 
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pure_sound::formats::FormatSettings;
 use pure_sound::processing::{Control, Recipe};
 use pure_sound::{Engine, Error};
 
@@ -69,16 +68,7 @@ pub struct Args {
 }
 
 pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
-    let format = args.write.named_format()?.ok_or_else(|| Error::InvalidValue {
-        name: "format".into(),
-        value: String::new(),
-        allowed: format!("--format with one of {}", FormatSettings::NAMES.join(", ")),
-    })?;
-    // `--format m4b` keeps its extension; a format name that is no extension (alac, adts) gets the usual one.
-    let named = args.write.format.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let keeps = matches!(named.as_str(), "m4b" | "mp4" | "aif" | "oga" | "rf64");
-    let extension = if keeps { named.as_str() } else { format.extension() };
-
+    let extension = &args.write.extension()?;
     let engine = context.engine()?;
     let mut recipe = args.sound.recipe(&engine)?;
     recipe.read = args.read.options(recipe.read)?;

@@ -1,0 +1,109 @@
+//! `puresound jobs` and `puresound worker`: work that survives the program that asked for it.
+
+mod act;
+mod list;
+mod schedule;
+mod stats;
+mod submit;
+mod view;
+mod watch;
+pub mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Subcommand;
+use pure_sound::Error;
+use pure_sound::config::JobSettings;
+use pure_sound::jobs::{JobStore, SqliteOptions, SqliteStore};
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Queue work for later, for other programs, or for many of them: submit, look, cancel, try again.
+///
+/// 'puresound worker' does what is queued. Jobs are kept in a file; they survive crashes of whoever asked for them and of whoever does
+/// them.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Submit(Box<submit::Args>),
+    List(list::ListArgs),
+    Show(list::ShowArgs),
+    Watch(watch::Args),
+    Cancel(act::CancelArgs),
+    Retry(act::RetryArgs),
+    Pause(act::PauseArgs),
+    Resume(act::ResumeArgs),
+    Stats(stats::Args),
+    Schedule(schedule::Args),
+}
+
+/// Where the jobs are.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct StoreArgs {
+    /// File that keeps the jobs; made when it is not there. Default: jobs.database of the configuration, else puresound/jobs.db in the
+    /// user's folder for such files.
+    #[arg(long, value_name = "PATH")]
+    pub db: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    /// The store of these arguments and this configuration.
+    pub fn open(&self, settings: &JobSettings) -> Result<Arc<dyn JobStore>, Failure> {
+        Ok(Arc::new(SqliteStore::open(self.path(settings)?, &SqliteOptions::from(settings))?))
+    }
+
+    /// The file of the store.
+    pub fn path(&self, settings: &JobSettings) -> Result<PathBuf, Failure> {
+        match self.db.clone().or_else(|| settings.database.clone()) {
+            Some(path) => Ok(path),
+            None => own_database(),
+        }
+    }
+}
+
+/// The file of the user, in a folder that is made when it is not there.
+fn own_database() -> Result<PathBuf, Failure> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let folder = if cfg!(windows) {
+        set("LOCALAPPDATA")
+    } else {
+        // XDG Base Directory Specification: relative paths are ignored.
+        let state = set("XDG_STATE_HOME").filter(|p| p.is_absolute());
+        state.or_else(|| Some(set("HOME")?.join(".local").join("state")))
+    };
+    let folder = folder.ok_or_else(|| Error::InvalidValue {
+        name: "db".into(),
+        value: String::new(),
+        allowed: "--db PATH: this system has no folder of the user".into(),
+    })?;
+    let folder = folder.join("puresound");
+    std::fs::create_dir_all(&folder).map_err(|e| Error::io("create folder", Some(&folder), e))?;
+    Ok(folder.join("jobs.db"))
+}
+
+pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    match &args.command {
+        Command::Submit(args) => submit::run(context, args),
+        Command::List(args) => list::list(context, args),
+        Command::Show(args) => list::show(context, args),
+        Command::Watch(args) => watch::run(context, args),
+        Command::Cancel(args) => act::cancel(context, args),
+        Command::Retry(args) => act::retry(context, args),
+        Command::Pause(args) => act::pause(context, args),
+        Command::Resume(args) => act::resume(context, args),
+        Command::Stats(args) => stats::run(context, args),
+        Command::Schedule(args) => schedule::run(context, args),
+    }
+}
+
+/// The store, by the configuration of this call.
+fn open(context: &Context, args: &StoreArgs) -> Result<Arc<dyn JobStore>, Failure> {
+    args.open(&context.config()?.current().settings.jobs)
+}

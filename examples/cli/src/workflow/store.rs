@@ -1,0 +1,27 @@
+//! Where runs and their results are.
+
+use std::sync::Arc;
+
+use pure_sound::Error;
+use pure_sound::jobs::JobId;
+use pure_sound::workflows::{FolderResults, Workflows};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::jobs::StoreArgs;
+
+/// The runs in the file of jobs. Their results are beside it, in a folder of the same name that ends in .results.
+pub fn open(context: &Context, args: &StoreArgs) -> Result<Workflows, Failure> {
+    let settings = context.config()?.current().settings.jobs.clone();
+    let results = FolderResults::new(args.path(&settings)?.with_extension("results"))?;
+    Ok(Workflows::new(args.open(&settings)?, Arc::new(results)))
+}
+
+/// A run by its name.
+pub fn run_id(text: &str) -> Result<JobId, Error> {
+    text.parse().map_err(|_| Error::InvalidValue {
+        name: "run".into(),
+        value: text.into(),
+        allowed: "the name of a run, as 'puresound workflow list' shows it".into(),
+    })
+}

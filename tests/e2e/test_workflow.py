@@ -1,0 +1,158 @@
+"""Workflows: planned, run, interrupted, resumed, cancelled."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import BIN, MUSIC, SPEECH, ffmpeg_loudness, ffprobe, names, puresound
+
+MANY = """
+name: many
+inputs: {files: {type: files}, out: {type: folder, default: out}}
+steps:
+  - id: each
+    type: fan_out
+    files: ${inputs.files}
+    steps:
+      - {id: make, type: process, recipe: {preset: podcast, input: '${item}', output: '${inputs.out}/${item.stem}.opus'}, retry: {crashes: 100}}
+  - {id: done, type: notify, message: '${steps.each.count} made'}
+"""
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A workflow over 16 recordings, and its folder."""
+    (tmp_path / "in").mkdir()
+    for i in range(16):
+        shutil.copy(MUSIC, tmp_path / "in" / f"{i:02}.mp3")
+    (tmp_path / "many.yaml").write_text(MANY)
+    return tmp_path
+
+
+def workflow(folder, *args, check=0):
+    return puresound("workflow", *args, "--db", folder / "jobs.db", check=check, cwd=folder)
+
+
+def popen(folder, *args):
+    return subprocess.Popen([BIN, "workflow", *args, "--db", str(folder / "jobs.db"), "--lease-ms", "1000"], cwd=folder,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_a_built_in_workflow_publishes_an_episode(tmp_path):
+    result = workflow(tmp_path, "run", "podcast_publish", "--input", f"file={SPEECH}", "--input", "out=pub", "--json")
+    assert result.json["state"] == "succeeded"
+    states = {step["step"]: step["state"] for step in result.json["steps"]}
+    assert states["announce"] == "done" and states["warn"] == "skipped" and states["refuse"] == "skipped"
+    assert names(tmp_path / "pub") == ["speech.mp3", "speech.opus"]
+    integrated, peak = ffmpeg_loudness(tmp_path / "pub" / "speech.mp3")
+    # Apple Podcasts for Creators: -16 LKFS +/-1 dB, at most -1 dBTP; 0.1 dB for the oversampling of another meter.
+    assert abs(integrated + 16) <= 1 and peak <= -0.9
+
+
+def test_a_plan_tells_what_would_happen_and_leaves_nothing(tmp_path):
+    plan = puresound("workflow", "plan", "podcast_publish", "-i", f"file={SPEECH}", "--json", cwd=tmp_path).json
+    assert [step["id"] for step in plan["steps"]][0] == "look"
+    assert any("speech.mp3" in step["what"] for step in plan["steps"])
+    dry = puresound("workflow", "run", "podcast_publish", "-i", f"file={SPEECH}", "--dry-run", cwd=tmp_path)
+    assert b"steps.look.loudness.integrated_lufs < -60" in dry.out
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("text, words", [
+    ("{name: a, stepz: []}", "did you mean 'steps'?"),
+    ("{name: a, steps: [{id: x, type: measure, input: y, retires: 3}]}", "steps.x.retires: unknown field"),
+    ("{name: a, steps: [{id: x, type: notify, message: m, after: [x]}]}", "circle: x -> x"),
+    ("{name: a, steps: [{id: x, type: custom, action: upload}]}", "nothing is registered as 'upload'"),
+    ("{name: [", "line "),
+])
+def test_mistakes_are_named_with_the_file(tmp_path, text, words):
+    (tmp_path / "bad.yaml").write_text(text)
+    result = workflow(tmp_path, "run", "bad.yaml", "--json", check=5)
+    assert words in result.json["error"]["message"], result.json
+    assert names(tmp_path) == ["bad.yaml"]
+
+
+def test_inputs_are_checked(tmp_path):
+    told = workflow(tmp_path, "run", "podcast_publish", "-i", "fil=x", check=5).err
+    assert "did you mean 'file'?" in told and "inputs.file: is missing" in told
+    assert "did you mean 'podcast_publish'?" in workflow(tmp_path, "run", "podcast_publsh", check=5).err
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
+def test_an_interrupted_run_goes_on_where_it_was(many, sig):
+    process = popen(many, "run", "many.yaml", "-i", "files=in/*.mp3", "--jsonl")
+    run = json.loads(process.stdout.readline())["run"]
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(list((many / "out").glob("*.opus"))) < 3:
+        time.sleep(0.02)
+    process.send_signal(sig)
+    assert process.wait(timeout=30) in (130, -signal.SIGKILL)
+    process.communicate()
+    done = {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in (many / "out").glob("*.opus")}
+    assert 3 <= len(done) < 16
+    # Not even a hidden file is half there.
+    assert all(n.endswith(".opus") for n in names(many / "out"))
+    result = workflow(many, "resume", run, "--lease-ms", "1000", "--json")
+    assert result.json["state"] == "succeeded" and result.json["run"] == run
+    after = {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in (many / "out").glob("*.opus")}
+    assert len(after) == 16 and all(after[n] == stamp for n, stamp in done.items()), "what was there was not touched"
+    assert ffprobe(many / "out" / "15.opus")[0]["codec_name"] == "opus"
+    assert workflow(many, "resume", run, check=8).err.startswith("error:")
+
+
+def test_a_run_is_cancelled_from_elsewhere_and_listed(many):
+    process = popen(many, "run", "many.yaml", "-i", "files=in/*.mp3", "--jsonl")
+    run = json.loads(process.stdout.readline())["run"]
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list((many / "out").glob("*.opus")):
+        time.sleep(0.02)
+    assert [r["state"] for r in workflow(many, "list", "--json").json] == ["running"]
+    workflow(many, "cancel", run)
+    assert process.wait(timeout=30) == 130
+    process.communicate()
+    shown = workflow(many, "show", run, "--json").json
+    assert shown["state"] == "cancelled"
+    assert {step["state"] for step in shown["steps"]} <= {"done", "cancelled", "open"}
+    workflow(many, "cancel", run, check=8)
+    # By hand it may go on.
+    assert workflow(many, "resume", run, "--json").json["state"] == "succeeded"
+    assert len(names(many / "out")) == 16
+
+
+def test_a_run_may_be_left_to_another_process(many):
+    asked = workflow(many, "run", "many.yaml", "-i", "files=in/00.mp3", "--detach", "--json").json
+    assert asked["state"] == "waiting" and not (many / "out").exists()
+    # The definition is kept with the run.
+    (many / "many.yaml").unlink()
+    done = workflow(many, "resume", asked["run"])
+    assert b"1 made" in done.out and names(many / "out") == ["00.opus"]
+
+
+def test_failures_are_told_by_the_exit_code(tmp_path):
+    (tmp_path / "w.yaml").write_text("""
+name: w
+inputs: {file: {type: file}}
+steps:
+  - {id: a, type: measure, input: '${inputs.file}', on_failure: continue}
+  - {id: b, type: notify, message: 'it is ${steps.a.integrated_lufs}'}
+""")
+    (tmp_path / "no.wav").write_bytes(b"no audio")
+    result = workflow(tmp_path, "run", "w.yaml", "-i", "file=no.wav", "--json", check=1)
+    assert result.json["state"] == "partial"
+    assert [step["state"] for step in result.json["steps"]] == ["failed", "skipped"]
+    (tmp_path / "w.yaml").write_text((tmp_path / "w.yaml").read_text().replace(", on_failure: continue", ""))
+    result = workflow(tmp_path, "run", "w.yaml", "-i", "file=no.wav", check=1)
+    assert "step 'a' failed: not a recognised audio file" in result.err
+
+
+def test_the_library_is_listed_and_can_be_copied(tmp_path):
+    library = puresound("workflow", "list", "--library", "--json").json
+    assert {w["name"] for w in library} == {"archive_ingest", "audiobook_acx", "course_batch", "podcast_publish"}
+    (tmp_path / "own.yaml").write_bytes(puresound("workflow", "show", "course_batch").out)
+    shutil.copy(SPEECH, tmp_path / "one.flac")
+    result = workflow(tmp_path, "run", "own.yaml", "-i", "files=*.flac", "-i", "out=c", "--json")
+    assert result.json["state"] == "succeeded" and names(tmp_path / "c") == ["one.m4a"]
