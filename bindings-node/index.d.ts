@@ -61,6 +61,14 @@ export interface CheckOptions extends ReadCallOptions, ProgressOption, TenantOpt
   specifications?: string | string[] | undefined
 }
 
+/** What to find, and how to read the input. */
+export interface AnalyseOptions extends T.AnalyseOptions, CallOptions, ProgressOption, TenantOption {}
+
+/** Features over time by name: one number per frame, or rows of bands. */
+export type FeatureArrays = {
+  [Name in keyof T.Series]: T.Series[Name] extends number[][] ? Float32Array[] : Float32Array
+}
+
 export interface ProcessOptions extends Omit<T.Request, 'input' | 'output' | 'outputs'>, CallOptions, ProgressOption, TenantOption {
   /** Files to write, instead of the argument. */
   outputs?: OutputLike[]
@@ -181,6 +189,10 @@ export class Engine {
   tags(input: Input, options?: ReadCallOptions): Promise<T.Metadata>
   /** Loudness, true peak and levels of a whole input. */
   measure(input: Input, options?: ReadCallOptions & ProgressOption & TenantOption): Promise<T.Loudness>
+  /** What an input is like: loudness, features, tempo, key, pitch, sound and silence. */
+  analyse(input: Input, options?: AnalyseOptions): Promise<T.Analysis>
+  /** As `analyse`, with all features over time. Frame `t` belongs to the time `t / analysis.features.frame_rate_hz`. */
+  features(input: Input, options?: AnalyseOptions): Promise<{ analysis: T.Analysis; features: FeatureArrays }>
   /** Faults, and how delivery specifications such as `acx` come out; `all` is every one. */
   check(input: Input, options?: CheckOptions): Promise<T.CheckReport>
   /** A whole input as samples. */
@@ -380,6 +392,8 @@ export const plan: Engine['plan']
 export const probe: Engine['probe']
 export const tags: Engine['tags']
 export const measure: Engine['measure']
+export const analyse: Engine['analyse']
+export const features: Engine['features']
 export const check: Engine['check']
 export const decode: Engine['decode']
 export const open: Engine['open']

@@ -1062,6 +1062,22 @@ psnd_status psnd_engine_measure(psnd_engine engine,
                                 psnd_error **out_error);
 
 /**
+ * Tells what a whole input is like: loudness, features, tempo, key, pitch, sound and silence; as JSON, see the schema 'analysis'.
+ * 'options_json': see the schema 'analyse_options', NULL for the defaults; '{"analysis": {"series": true}}' gives the features over time as
+ * well.
+ *
+ * The caller sees to it:
+ * As 'psnd_engine_measure'.
+ */
+PSND_API
+psnd_status psnd_engine_analyse(psnd_engine engine,
+                                const psnd_input *input,
+                                const char *options_json,
+                                const psnd_call *call,
+                                char **out_json,
+                                psnd_error **out_error);
+
+/**
  * Looks at a whole input for faults, and holds it against delivery specifications: 'specifications_json' is an array of their names,
  * '["acx"]'; '["all"]' is every one, NULL none. The result is JSON, see the schema 'check'.
  *

@@ -416,6 +416,17 @@ public:
         border.done(status, error);
         return loudness;
     }
+    /* Loudness, features, tempo, key, pitch, sound and silence. */
+    std::string analyse(const Input &input, const std::string &options_json = std::string(), const Call &call = Call()) const {
+        const detail::CallBorder border(call);
+        char *text = nullptr;
+        psnd_error *error = nullptr;
+        const psnd_status status = psnd_engine_analyse(handle_.get(), input.get(), detail::optional(options_json), border.get(),
+                                                       &text, &error);
+        std::string analysis = detail::take(text);
+        border.done(status, error);
+        return analysis;
+    }
     /* Faults, and how delivery specifications come out: `specifications_json` is an array of their names. */
     std::string check(const Input &input, const std::string &specifications_json = std::string(),
                       const std::string &options_json = std::string(), const Call &call = Call()) const {

@@ -107,6 +107,23 @@ class Engine {
     return JSON.parse(measured)
   }
 
+  async analyse(input, options) {
+    return JSON.parse(await this.#analyse('analyse', input, options))
+  }
+
+  async features(input, options) {
+    const { analysis, features } = await this.#analyse('features', input, options)
+    const named = features.map(({ name, bands, frames, data }) => [name, bands === undefined || bands === null ? data : rows(data, bands, frames)])
+    return { analysis: JSON.parse(analysis), features: Object.fromEntries(named) }
+  }
+
+  #analyse(what, input, options) {
+    const [call, given] = split(options)
+    const [tenant, analyse] = tenantOf(given)
+    const text = JSON.stringify(analyse)
+    return run(input, call, (source, cancel, progress) => this.#native[what](source, text, cancel, tenant, progress))
+  }
+
   async check(input, options) {
     const [call, given] = split(options)
     const [tenant, { specifications = [], ...read }] = tenantOf(given)
@@ -223,6 +240,11 @@ class Engine {
   publish(topic, payload) {
     return this.#native.publish(topic, JSON.stringify(payload ?? null))
   }
+}
+
+/** The rows of a matrix, which share its memory. */
+function rows(data, bands, frames) {
+  return Array.from({ length: bands }, (_, band) => data.subarray(band * frames, (band + 1) * frames))
 }
 
 /** A record of records that came faster than they were taken. */

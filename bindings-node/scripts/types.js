@@ -24,6 +24,8 @@ const ROOTS = {
   stream_info: 'StreamInfo',
   metadata: 'Metadata',
   loudness: 'Loudness',
+  analyse_options: 'AnalyseOptions',
+  analysis: 'Analysis',
   check: 'CheckReport',
   spec: 'Spec',
   resample_quality: 'Quality',
@@ -39,7 +41,7 @@ const ROOTS = {
  * What programs write may leave out what has a default; what they read has it. An answer about health is read, but it leaves out what it
  * does not know.
  */
-const WRITTEN = new Set(['health', 'request', 'recipe', 'filter', 'format', 'read_options', 'settings', 'resample_quality', 'metadata'])
+const WRITTEN = new Set(['analyse_options', 'health', 'request', 'recipe', 'filter', 'format', 'read_options', 'settings', 'resample_quality', 'metadata'])
 const WIDTH = 130
 
 /** A doc comment of one or more lines. */

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{Buffer, Env, Object, ToNapiValue};
 use napi_derive::napi;
 use pure_sound::config::Settings;
+use pure_sound::engine::AnalyseOptions;
 use pure_sound::formats::tags::Metadata;
 use pure_sound::formats::{FormatSettings, ReadOptions, Source as CoreSource};
 use pure_sound::processing::{Control, EncodeTarget, Overwrite, Recipe};
@@ -17,6 +18,7 @@ use crate::decoder::Decoder;
 use crate::encoder::{Encoder, Target};
 use crate::error::sync;
 use crate::events::{self, Subscription};
+use crate::features::Features;
 use crate::observe;
 use crate::promise::{json, options, promise};
 use crate::samples::{Audio, Planes, spec_of};
@@ -81,6 +83,23 @@ impl Job {
             reins.drive(|control| {
                 let read: ReadOptions = options("options", &read)?;
                 work(&engine, source, &read, control)
+            })
+        })
+    }
+
+    /// Analyses the input as `analyse` says, on a thread.
+    fn analyse<'env, T: ToNapiValue + Send + 'static>(
+        self,
+        env: &'env Env,
+        analyse: String,
+        reins: Reins,
+        work: impl FnOnce(&CoreEngine, CoreSource, &AnalyseOptions, &Control) -> pure_sound::Result<T> + Send + 'static,
+    ) -> napi::Result<Object<'env>> {
+        let Self { engine, source, lane } = self;
+        promise(env, lane, move || {
+            reins.drive(|control| {
+                let analyse: AnalyseOptions = options("options", &analyse)?;
+                work(&engine, source, &analyse, control)
             })
         })
     }
@@ -181,6 +200,40 @@ impl Engine {
         let job = Job::new(self, env, source, Lane::File)?;
         job.read(env, read, Reins::new(cancel, progress).tenant(tenant), |engine, source, read, control| {
             json(&engine.measure(source, read, control)?)
+        })
+    }
+
+    /// What an input is like, as JSON.
+    #[napi]
+    pub fn analyse<'env>(
+        &self,
+        env: &'env Env,
+        source: &Source,
+        analyse: String,
+        cancel: &Cancel,
+        tenant: Option<String>,
+        progress: Option<ProgressCallback>,
+    ) -> napi::Result<Object<'env>> {
+        let job = Job::new(self, env, source, Lane::File)?;
+        job.analyse(env, analyse, Reins::new(cancel, progress).tenant(tenant), |engine, source, options, control| {
+            json(&engine.analyse(source, options, control)?)
+        })
+    }
+
+    /// What an input is like, with its features over time.
+    #[napi]
+    pub fn features<'env>(
+        &self,
+        env: &'env Env,
+        source: &Source,
+        analyse: String,
+        cancel: &Cancel,
+        tenant: Option<String>,
+        progress: Option<ProgressCallback>,
+    ) -> napi::Result<Object<'env>> {
+        let job = Job::new(self, env, source, Lane::File)?;
+        job.analyse(env, analyse, Reins::new(cancel, progress).tenant(tenant), |engine, source, options, control| {
+            Features::of(engine.features(source, options, control)?)
         })
     }
 

@@ -14,6 +14,7 @@ mod encoder;
 mod engine;
 mod error;
 mod events;
+mod features;
 mod meter;
 mod observe;
 mod promise;

@@ -278,6 +278,18 @@ fn weave_out(block: &Buffer, whole: Plane, start: usize) {
     }
 }
 
+/// A `Float32Array` of `samples`.
+///
+/// # Errors
+/// When JavaScript cannot make one.
+pub fn float_array(env: &Env, samples: Vec<f32>) -> napi::Result<Float32ArraySlice<'_>> {
+    if size_of_val(&*samples) <= COPY_BYTES {
+        Float32ArraySlice::copy_from(env, samples)
+    } else {
+        Float32ArraySlice::from_data(env, samples)
+    }
+}
+
 /// Audio on its way to JavaScript: `{ rate_hz, layout, frames, samples }`, the samples channel after channel.
 pub struct Audio(pub Buffer);
 
@@ -289,13 +301,7 @@ impl ToNapiValue for Audio {
         object.set("rate_hz", spec.rate_hz)?;
         object.set("layout", spec.layout.name())?;
         object.set("frames", frames as f64)?;
-        let samples = buffer.into_planar();
-        let array = if size_of_val(&*samples) <= COPY_BYTES {
-            Float32ArraySlice::copy_from(&env, samples)?
-        } else {
-            Float32ArraySlice::from_data(&env, samples)?
-        };
-        object.set("samples", array)?;
+        object.set("samples", float_array(&env, buffer.into_planar())?)?;
         Ok(object.raw())
     }
 }

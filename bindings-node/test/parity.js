@@ -68,6 +68,7 @@ const operations = {
   probe: (args) => engineOf(args).probe(inputOf(args.input), args.options),
   tags: (args) => engineOf(args).tags(inputOf(args.input), args.options),
   measure: (args) => engineOf(args).measure(inputOf(args.input), args.options),
+  analyse: (args) => engineOf(args).analyse(inputOf(args.input), args.options),
   check: ({ input, specifications, options, ...args }) => engineOf(args).check(inputOf(input), { specifications, ...options }),
   plan: (args) => engineOf(args).plan(inputOf(args.input), null, args.request),
 
@@ -224,6 +225,7 @@ const operations = {
     const onProgress = ({ fraction }) => void heard.push(fraction)
     if (args.of === 'measure') await engine.measure(inputOf(args.input), { ...args.options, onProgress })
     else if (args.of === 'check') await engine.check(inputOf(args.input), { ...args.options, onProgress })
+    else if (args.of === 'analyse') await engine.analyse(inputOf(args.input), { ...args.options, onProgress })
     else if (args.of === 'decode') await engine.decode(inputOf(args.input), { ...args.options, onProgress })
     else await process_(engine, args, { onProgress })
     return {

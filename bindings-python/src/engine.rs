@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pure_sound::Error;
+use pure_sound::analysis::FeatureArray;
+use pure_sound::engine::AnalyseOptions;
 use pure_sound::events::Priority;
 use pure_sound::formats::tags::Metadata;
 use pure_sound::formats::{FormatSettings, ReadOptions};
@@ -18,7 +20,7 @@ use crate::events::{Poller, Subscription};
 use crate::fork::Home;
 use crate::observe::{self, Listener};
 use crate::run::{Caller, CancelToken};
-use crate::samples::{NewSamples, Samples, spec};
+use crate::samples::{NewArray, NewSamples, Samples, spec};
 use crate::sources::Input;
 use crate::tables::{from_json, to_json};
 
@@ -131,6 +133,45 @@ impl Engine {
         let Input { source, faults } = source;
         let caller = Caller { progress, cancel, tenant: tenant.map(Arc::from), faults };
         caller.run(py, move |control| to_json(&engine.measure(source, &options, control)?))
+    }
+
+    /// Tells what an input is like.
+    #[pyo3(signature = (source, options=None, progress=None, cancel=None, tenant=None))]
+    fn analyse(
+        &self,
+        py: Python<'_>,
+        source: Input,
+        options: Option<&str>,
+        progress: Option<Py<PyAny>>,
+        cancel: Option<Py<CancelToken>>,
+        tenant: Option<&str>,
+    ) -> PyResult<String> {
+        let (engine, options) = (self.get(py)?, from_json::<AnalyseOptions>(py, "options", options)?);
+        let Input { source, faults } = source;
+        let caller = Caller { progress, cancel, tenant: tenant.map(Arc::from), faults };
+        caller.run(py, move |control| to_json(&engine.analyse(source, &options, control)?))
+    }
+
+    /// Tells what an input is like: the record, and each feature over time by name, `(frames,)` or `(bands, frames)`.
+    #[pyo3(signature = (source, options=None, progress=None, cancel=None, tenant=None))]
+    fn features<'py>(
+        &self,
+        py: Python<'py>,
+        source: Input,
+        options: Option<&str>,
+        progress: Option<Py<PyAny>>,
+        cancel: Option<Py<CancelToken>>,
+        tenant: Option<&str>,
+    ) -> PyResult<(String, Vec<(&'static str, NewArray<'py>)>)> {
+        let (engine, options) = (self.get(py)?, from_json::<AnalyseOptions>(py, "options", options)?);
+        let Input { source, faults } = source;
+        let caller = Caller { progress, cancel, tenant: tenant.map(Arc::from), faults };
+        let (analysis, arrays) = caller.run(py, move |control| {
+            let features = engine.features(source, &options, control)?;
+            Ok((to_json(&features.analysis)?, features.arrays))
+        })?;
+        let array = |one: FeatureArray| Ok((one.name, NewArray::from_vec(py, one.data, one.bands, one.frames)?));
+        Ok((analysis, arrays.into_iter().map(array).collect::<PyResult<_>>()?))
     }
 
     /// Looks for faults; holds the input against specifications.

@@ -26,8 +26,11 @@ pub struct Samples<'py>(PyReadonlyArrayDyn<'py, f32>);
 /// An array to write in place.
 pub struct SamplesMut<'py>(PyReadwriteArrayDyn<'py, f32>);
 
-/// A new array.
+/// A new array of samples.
 pub struct NewSamples<'py>(Bound<'py, PyArray2<f32>>);
+
+/// A new array of numbers over time.
+pub struct NewArray<'py>(Bound<'py, PyArrayDyn<f32>>);
 
 impl<'py> FromPyObject<'_, 'py> for Samples<'py> {
     type Error = PyErr;
@@ -55,6 +58,17 @@ impl<'py> FromPyObject<'_, 'py> for SamplesMut<'py> {
 impl<'py> IntoPyObject<'py> for NewSamples<'py> {
     type Target = PyArray2<f32>;
     type Output = Bound<'py, PyArray2<f32>>;
+    type Error = std::convert::Infallible;
+    const OUTPUT_TYPE: PyStaticExpr = F32_ARRAY;
+
+    fn into_pyobject(self, _: Python<'py>) -> Result<Self::Output, Self::Error> {
+        Ok(self.0)
+    }
+}
+
+impl<'py> IntoPyObject<'py> for NewArray<'py> {
+    type Target = PyArrayDyn<f32>;
+    type Output = Bound<'py, PyArrayDyn<f32>>;
     type Error = std::convert::Infallible;
     const OUTPUT_TYPE: PyStaticExpr = F32_ARRAY;
 
@@ -251,6 +265,14 @@ impl<'py> NewSamples<'py> {
         let mut samples = Vec::new();
         buffer.interleave_into(&mut samples);
         Ok(Self(PyArray1::from_vec(py, samples).reshape([buffer.frames(), buffer.channel_count()])?))
+    }
+}
+
+impl<'py> NewArray<'py> {
+    /// An array of `(bands, frames)`, or of `(frames,)` without bands, that takes over the memory of `data`.
+    pub fn from_vec(py: Python<'py>, data: Vec<f32>, bands: Option<usize>, frames: usize) -> PyResult<Self> {
+        let shape: Vec<usize> = bands.into_iter().chain([frames]).collect();
+        Ok(Self(PyArray1::from_vec(py, data).reshape(shape)?))
     }
 }
 

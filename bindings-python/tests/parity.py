@@ -214,6 +214,8 @@ def op_progress(args: Args) -> Any:
         engine(args).measure(source(args["input"]), progress=tell, **args.get("options", {}))
     elif args.get("of") == "check":
         engine(args).check(source(args["input"]), progress=tell, **args.get("options", {}))
+    elif args.get("of") == "analyse":
+        engine(args).analyse(source(args["input"]), progress=tell, **args.get("options", {}))
     elif args.get("of") == "decode":
         engine(args).decode(source(args["input"]), progress=tell, **args.get("options", {}))
     else:
@@ -415,6 +417,7 @@ OPERATIONS: dict[str, Callable[[Args], Any]] = {
     "probe": lambda args: engine(args).probe(source(args["input"]), **args.get("options", {})),
     "tags": lambda args: engine(args).tags(source(args["input"]), **args.get("options", {})),
     "measure": lambda args: engine(args).measure(source(args["input"]), **args.get("options", {})),
+    "analyse": lambda args: engine(args).analyse(source(args["input"]), **args.get("options", {})),
     "check": lambda args: engine(args).check(
         source(args["input"]), *args.get("specifications", []), **args.get("options", {})
     ),

@@ -19,7 +19,7 @@ PYTHON_ONLY = {
     "Decoder.blocks", "Decoder.channels", "Decoder.closed", "Decoder.layout", "Decoder.rate_hz", "Decoder.read_into",
     "Encoder.closed", "Encoder.frames", "Encoder.negotiated",
     "Engine.aio", "Engine.close", "Engine.log_to", "Engine.native", "Engine.open", "Engine.start",
-    "check", "decode", "encode", "measure", "plan", "preset", "presets", "probe", "process", "recipe", "tags",
+    "analyse", "check", "decode", "encode", "features", "measure", "plan", "preset", "presets", "probe", "process", "recipe", "tags",
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 //! The facade: everything that programs and bindings do goes through an [`Engine`].
 
 mod admission;
+mod analyse;
 mod audio;
 mod cached;
 #[cfg(test)]
@@ -20,7 +21,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::analysis::{Analysis, AnalysisParams};
 use crate::cache::{Cache, CacheOptions, Kind};
 use crate::config::{Config, ConfigOptions, LimitSettings, Settings};
 use crate::error::{Error, Result};
@@ -36,19 +36,10 @@ use crate::resources::{PoolOptions, ResourcePool};
 use crate::services::seams::{Clock, FileSystem, IdGenerator, Operation, Policy};
 use crate::services::{ServiceBuilder, Services};
 use admission::Admitted;
+pub use analyse::{AnalyseOptions, FeatureArrays};
 use compose::{Composition, Parts, add_defaults};
 use observed::{Call, Observed, Watched};
 use run_events::RunEvents;
-
-/// What [`Engine::analyse`] is to do.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AnalyseOptions {
-    /// How to read the input.
-    pub read: ReadOptions,
-    /// What to find.
-    pub analysis: AnalysisParams,
-}
 
 /// Where settings come from.
 #[derive(Clone)]
@@ -526,27 +517,6 @@ impl Engine {
                     let cost = |media: &MediaInfo| Ok(Cost::of_measuring(&media.stream));
                     let mut admitted = self.admit("measure", attempt, &options, control, &cost)?;
                     processing::measure(&mut *admitted.decoder, control, admitted.permit.memory())
-                })
-            })
-        })
-    }
-
-    /// Decodes an input once and tells what it is like: loudness, features, rhythm, key, pitch, activity. Waits while the budgets have no
-    /// room for it.
-    ///
-    /// # Errors
-    /// Those of [`crate::formats::open`], of [`Analyser::new`](crate::analysis::Analyser::new) and of [`ResourcePool::acquire`];
-    /// [`Error::Cancelled`]; [`Error::Denied`] by the policy; [`Error::LimitExceeded`] when series do not fit the memory.
-    pub fn analyse(&self, source: Source, options: &AnalyseOptions, control: &Control) -> Result<Analysis> {
-        self.observed.operation(Call::Analyse, || {
-            self.ask_policy("analyse", &source, &[], Some(control))?;
-            let read = self.read_options(&options.read);
-            self.remembered(Kind::Analysis, source, &read, &options.analysis, control, |source| {
-                self.retrying(None, source, control, |attempt| {
-                    let cost = |media: &MediaInfo| Ok(Cost::of_analysing(&media.stream));
-                    let mut admitted = self.admit("analyse", attempt, &read, control, &cost)?;
-                    let memory = admitted.permit.memory();
-                    processing::analyse_features(&mut *admitted.decoder, &options.analysis, control, memory)
                 })
             })
         })

@@ -2,6 +2,7 @@
 
 use std::ffi::c_char;
 
+use pure_sound::engine::AnalyseOptions;
 use pure_sound::formats::tags::Metadata;
 use pure_sound::formats::{FormatSettings, ReadOptions};
 use pure_sound::processing::Recipe;
@@ -246,6 +247,33 @@ pub unsafe extern "C" fn psnd_engine_measure(
             let engine = self::engine(engine)?;
             let loudness = engine.0.measure(source, &read_options(options_json)?, &call.control)?;
             give_json("out_json", out_json, &loudness)
+        }
+    })
+}
+
+/// Tells what a whole input is like: loudness, features, tempo, key, pitch, sound and silence; as JSON, see the schema `analysis`.
+/// `options_json`: see the schema `analyse_options`, NULL for the defaults; `{"analysis": {"series": true}}` gives the features over time as
+/// well.
+///
+/// # Safety
+/// As `psnd_engine_measure`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psnd_engine_analyse(
+    engine: psnd_engine,
+    input: *const psnd_input,
+    options_json: *const c_char,
+    call: *const psnd_call,
+    out_json: *mut *mut c_char,
+    out_error: *mut *mut psnd_error,
+) -> psnd_status {
+    entry(out_error, || {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (call, source) = (Call::read(call), source(input));
+            let (call, source) = (call?, source?);
+            let engine = self::engine(engine)?;
+            let options: AnalyseOptions = text::record("options", options_json)?.unwrap_or_default();
+            give_json("out_json", out_json, &engine.0.analyse(source, &options, &call.control)?)
         }
     })
 }

@@ -28,6 +28,7 @@ from .errors import PureSoundError
 
 if TYPE_CHECKING:
     from . import aio, types
+    from ._features import Features
     from ._io import Format
 
 __version__ = _native.version()
@@ -50,6 +51,7 @@ __all__ = [
     "Subscription",
     "Target",
     "aio",
+    "analyse",
     "check",
     "decode",
     "default_engine",
@@ -57,6 +59,7 @@ __all__ = [
     "error_table",
     "errors",
     "events",
+    "features",
     "filters",
     "measure",
     "plan",
@@ -140,6 +143,30 @@ def measure(
 ) -> types.Loudness:
     """Measures loudness, true peak and levels of a whole input. Levels of silence are None."""
     return default_engine().measure(source, progress=progress, cancel=cancel, tenant=tenant, **options)
+
+
+def analyse(
+    source: Source,
+    *,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    tenant: str | None = None,
+    **options: Unpack[types.AnalyseOptions],
+) -> types.Analysis:
+    """Tells what a whole input is like: loudness, features, tempo, key, pitch, sound and silence."""
+    return default_engine().analyse(source, progress=progress, cancel=cancel, tenant=tenant, **options)
+
+
+def features(
+    source: Source,
+    *,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    tenant: str | None = None,
+    **options: Unpack[types.AnalyseOptions],
+) -> Features:
+    """As `analyse`, with all features over time: a mapping from names to numpy arrays, ``(frames,)`` or ``(bands, frames)``."""
+    return default_engine().features(source, progress=progress, cancel=cancel, tenant=tenant, **options)
 
 
 def check(

@@ -13,13 +13,14 @@ from ._audio import Audio
 from ._events import Event, Poller, Subscription
 from ._io import Source, Target, as_input, dump, dump_request, format_json, format_of, is_file_object
 from ._progress import Native, ProgressLike, Run, native
-from ._record import Check, Health, Loudness, MediaInfo, Metadata, Plan, Report, Usage
+from ._record import Analysis, Check, Health, Loudness, MediaInfo, Metadata, Plan, Report, Usage
 from .errors import ClosedError
 
 if TYPE_CHECKING:
     import logging
 
     from . import types
+    from ._features import Features
     from ._io import Format
     from ._log import Level
     from .aio import AsyncEngine
@@ -113,6 +114,38 @@ class Engine:
         """
         text = self.native.measure(as_input(source), dump(options), native(progress), cancel, tenant)
         return cast("types.Loudness", Loudness(json.loads(text)))
+
+    def analyse(
+        self,
+        source: Source,
+        *,
+        progress: ProgressLike | None = None,
+        cancel: _native.CancelToken | None = None,
+        tenant: str | None = None,
+        **options: Unpack[types.AnalyseOptions],
+    ) -> types.Analysis:
+        """Tells what a whole input is like: loudness, features, tempo, key, pitch, sound and silence.
+
+        ``analysis=`` says what to find (``{"features": {"pitch": False}}``), ``read=`` how to read. `progress`, `cancel` and `tenant` are
+        as in `process`. For features over time as arrays see `features`.
+        """
+        text = self.native.analyse(as_input(source), dump(options), native(progress), cancel, tenant)
+        return cast("types.Analysis", Analysis(json.loads(text)))
+
+    def features(
+        self,
+        source: Source,
+        *,
+        progress: ProgressLike | None = None,
+        cancel: _native.CancelToken | None = None,
+        tenant: str | None = None,
+        **options: Unpack[types.AnalyseOptions],
+    ) -> Features:
+        """As `analyse`, with all features over time: a mapping from names to numpy arrays, ``(frames,)`` or ``(bands, frames)``."""
+        from ._features import Features
+
+        text, arrays = self.native.features(as_input(source), dump(options), native(progress), cancel, tenant)
+        return Features(cast("types.Analysis", Analysis(json.loads(text))), dict(arrays))
 
     def check(
         self,

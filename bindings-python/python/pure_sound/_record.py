@@ -56,6 +56,12 @@ class Loudness(Record):
     title = "Loudness"
 
 
+class Analysis(Record):
+    """What a recording is like."""
+
+    title = "Analysis"
+
+
 class Check(Record):
     """Faults, and how delivery specifications come out."""
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from . import types
     from ._audio import Audio
+    from ._features import Features
     from ._io import Format, Source, Target
 
 _T = TypeVar("_T")
@@ -151,6 +152,20 @@ class AsyncEngine:
         token = _native.CancelToken()
         return await _call(partial(self.engine.measure, source, cancel=token, tenant=tenant, **options), token)
 
+    async def analyse(
+        self, source: Source, *, tenant: str | None = None, **options: Unpack[types.AnalyseOptions]
+    ) -> types.Analysis:
+        """Tells what a whole input is like."""
+        token = _native.CancelToken()
+        return await _call(partial(self.engine.analyse, source, cancel=token, tenant=tenant, **options), token)
+
+    async def features(
+        self, source: Source, *, tenant: str | None = None, **options: Unpack[types.AnalyseOptions]
+    ) -> Features:
+        """As `analyse`, with all features over time."""
+        token = _native.CancelToken()
+        return await _call(partial(self.engine.features, source, cancel=token, tenant=tenant, **options), token)
+
     async def check(
         self, source: Source, *specifications: str, tenant: str | None = None, **options: Unpack[types.ReadOptions]
     ) -> types.CheckReport:
@@ -241,6 +256,8 @@ _shared = AsyncEngine()
 probe = _shared.probe
 tags = _shared.tags
 measure = _shared.measure
+analyse = _shared.analyse
+features = _shared.features
 check = _shared.check
 decode = _shared.decode
 open = _shared.open

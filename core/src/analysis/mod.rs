@@ -20,7 +20,7 @@ pub mod waveform;
 
 pub use activity::{Activity, ActivityMeter, ActivityParams};
 pub use driver::Analyser;
-pub use features::{FeatureExtractor, FeatureParams, FeatureSummary, Series};
+pub use features::{FeatureArray, FeatureExtractor, FeatureParams, FeatureSummary, Series};
 pub use report::{ANALYSIS_VERSION, Analysis, AnalysisParams, PitchSummary, Rhythm, Tonal};
 pub use waveform::{PeakParams, Peaks, WaveformPeaks};
 

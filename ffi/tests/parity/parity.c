@@ -374,6 +374,12 @@ static cJSON *op_measure(context *self) {
     return taken(out);
 }
 
+static cJSON *op_analyse(context *self) {
+    char *out = NULL;
+    TRY(psnd_engine_analyse(self->engine, self->given, json(self->args, "options"), NULL, &out, &self->error));
+    return taken(out);
+}
+
 static cJSON *op_check(context *self) {
     char *out = NULL;
     TRY(psnd_engine_check(self->engine, self->given, json(self->args, "specifications"), json(self->args, "options"), NULL, &out,
@@ -904,6 +910,9 @@ static cJSON *op_progress(context *self) {
     } else if (of != NULL && strcmp(of, "check") == 0) {
         TRY(psnd_engine_check(self->engine, self->given, NULL, json(self->args, "options"), &call, &told, &self->error));
         psnd_string_free(told);
+    } else if (of != NULL && strcmp(of, "analyse") == 0) {
+        TRY(psnd_engine_analyse(self->engine, self->given, json(self->args, "options"), &call, &told, &self->error));
+        psnd_string_free(told);
     } else if (of != NULL && strcmp(of, "decode") == 0) {
         psnd_audio audio = 0;
         TRY(psnd_engine_decode(self->engine, self->given, json(self->args, "options"), &call, &audio, &self->error));
@@ -1005,7 +1014,7 @@ static const struct {
     cJSON *(*run)(context *self);
 } operations[] = {
     {"version", op_version}, {"error_table", op_error_table}, {"presets", op_presets}, {"preset", op_preset}, {"filters", op_filters},
-    {"schema", op_schema}, {"recipe", op_recipe}, {"config", op_config}, {"probe", op_probe}, {"tags", op_tags}, {"measure", op_measure}, {"check", op_check},
+    {"schema", op_schema}, {"recipe", op_recipe}, {"config", op_config}, {"probe", op_probe}, {"tags", op_tags}, {"measure", op_measure}, {"analyse", op_analyse}, {"check", op_check},
     {"plan", op_plan}, {"process", op_process}, {"decode", op_decode}, {"encode", op_encode}, {"chain", op_chain}, {"meter", op_meter},
     {"resample", op_resample}, {"stream_decode", op_stream_decode}, {"stream_encode", op_stream_encode}, {"events", op_events},
     {"progress", op_progress}, {"cancel", op_cancel}, {"metrics", op_metrics}, {"health", op_health}, {"usage", op_usage},

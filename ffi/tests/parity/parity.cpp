@@ -505,6 +505,8 @@ Json op_progress(const Context &self) {
         self.engine.measure(self.input.get(), json(self.args, "options"), call);
     } else if (text(self.args, "of") == "check") {
         self.engine.check(self.input.get(), std::string(), json(self.args, "options"), call);
+    } else if (text(self.args, "of") == "analyse") {
+        self.engine.analyse(self.input.get(), json(self.args, "options"), call);
     } else if (text(self.args, "of") == "decode") {
         self.engine.decode(self.input.get(), json(self.args, "options"), call);
     } else {
@@ -559,6 +561,7 @@ const std::map<std::string, std::function<Json(const Context &)>> &operations() 
         {"probe", [](const Context &self) { return Json::parse(self.engine.probe(self.input.get(), json(self.args, "options"))); }},
         {"tags", [](const Context &self) { return Json::parse(self.engine.tags(self.input.get(), json(self.args, "options"))); }},
         {"measure", [](const Context &self) { return Json::parse(self.engine.measure(self.input.get(), json(self.args, "options"))); }},
+        {"analyse", [](const Context &self) { return Json::parse(self.engine.analyse(self.input.get(), json(self.args, "options"))); }},
         {"check", [](const Context &self) {
              return Json::parse(self.engine.check(self.input.get(), json(self.args, "specifications"), json(self.args, "options")));
          }},

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pure_sound::audio::Buffer;
+use pure_sound::engine::AnalyseOptions;
 use pure_sound::error::ErrorCode;
 use pure_sound::events::{Delivery, Event, SubscribeOptions};
 use pure_sound::filters::registry;
@@ -36,6 +37,10 @@ pub fn run(op: &str, args: &Value) -> Outcome {
         "measure" => {
             let loudness = engine(args)?.measure(source(args)?, &options(args)?, &Control::default())?;
             Ok(serde_json::to_value(loudness)?)
+        }
+        "analyse" => {
+            let analysis = engine(args)?.analyse(source(args)?, &analyse_options(args)?, &Control::default())?;
+            Ok(serde_json::to_value(analysis)?)
         }
         "check" => {
             let names: Vec<String> =
@@ -118,6 +123,11 @@ where
 
 /// Read options of the case.
 pub fn options(args: &Value) -> Result<ReadOptions, Failure> {
+    argument(args, "options")
+}
+
+/// The options of an analysis.
+fn analyse_options(args: &Value) -> Result<AnalyseOptions, Failure> {
     argument(args, "options")
 }
 
@@ -297,6 +307,7 @@ fn progress(args: &Value) -> Outcome {
     match args.get("of").and_then(Value::as_str) {
         Some("measure") => engine.measure(source(args)?, &options(args)?, &control).map(drop)?,
         Some("check") => engine.check(source(args)?, &[""; 0], &options(args)?, &control).map(drop)?,
+        Some("analyse") => engine.analyse(source(args)?, &analyse_options(args)?, &control).map(drop)?,
         Some("decode") => engine.decode(source(args)?, &options(args)?, &control).map(drop)?,
         _ => process(&engine, args, &control).map(drop)?,
     }

@@ -22,4 +22,4 @@ pub use mel::{MelBank, MelParams};
 pub use spectral::{Shape, ShapeMeter};
 pub use statistics::{Summary, VectorSummary};
 pub use stft::Stft;
-pub use values::{FeatureSummary, Scalars, Series};
+pub use values::{FeatureArray, FeatureSummary, Scalars, Series};

@@ -24,6 +24,11 @@ macro_rules! scalars {
                 $(each(&mut self.$name, &other.$name);)+
             }
 
+            /// Names and values, handed over.
+            pub fn into_entries(self) -> Vec<(&'static str, T)> {
+                vec![$((stringify!($name), self.$name),)+]
+            }
+
             /// Names and values.
             pub fn entries(&self) -> Vec<(&'static str, &T)> {
                 vec![$((stringify!($name), &self.$name),)+]
@@ -103,6 +108,41 @@ pub struct Series {
     pub f0_hz: Vec<f32>,
     /// Probability of a voice.
     pub voiced_probability: Vec<f32>,
+}
+
+/// One feature over time as a matrix.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureArray {
+    /// Name of the feature: that of the field of [`Series`].
+    pub name: &'static str,
+    /// Number of bands; none for a feature that is one number per frame.
+    pub bands: Option<usize>,
+    /// Number of frames.
+    pub frames: usize,
+    /// Values, band after band.
+    pub data: Vec<f32>,
+}
+
+impl Series {
+    /// All features as arrays, those of one number first. Pitch is left out when it was not followed.
+    pub fn into_arrays(self) -> Vec<FeatureArray> {
+        let line = |name, data: Vec<f32>| FeatureArray { name, bands: None, frames: data.len(), data };
+        let bands = |name, rows: Vec<Vec<f32>>| FeatureArray {
+            name,
+            bands: Some(rows.len()),
+            frames: rows.first().map_or(0, Vec::len),
+            data: rows.concat(),
+        };
+        let mut arrays: Vec<_> = self.scalars.into_entries().into_iter().map(|(name, data)| line(name, data)).collect();
+        arrays.push(line("onset_strength", self.onset_strength));
+        arrays.push(bands("mel", self.mel));
+        arrays.push(bands("mfcc", self.mfcc));
+        arrays.push(bands("chroma", self.chroma));
+        arrays.push(bands("contrast_db", self.contrast_db));
+        let pitch = [("yin_hz", self.yin_hz), ("f0_hz", self.f0_hz), ("voiced_probability", self.voiced_probability)];
+        arrays.extend(pitch.into_iter().filter(|(_, data)| !data.is_empty()).map(|(name, data)| line(name, data)));
+        arrays
+    }
 }
 
 /// Appends a frame to `bands x frames`.
