@@ -384,6 +384,42 @@ export function decodeStream(...args: ConstructorParameters<typeof DecodeStream>
 export function chainStream(...args: ConstructorParameters<typeof ChainStream>): ChainStream
 export function encodeStream(...args: ConstructorParameters<typeof EncodeStream>): EncodeStream
 
+/** Requests are those of `process`, with paths. */
+export type JobRequest = Omit<T.Request, 'input' | 'output'> & { input: PathLike; output?: PathLike | PathLike[] }
+export type SubmitOptions = Omit<T.Submission, 'requests'>
+
+/**
+ * Jobs in a file, in a PostgreSQL database (`postgres://...`, where this build has that), or without `database` in memory; and threads that
+ * do them. Jobs in a file survive the program; other programs with the same file see them and may do them, such as `puresound worker`.
+ */
+export class Jobs implements AsyncIterable<T.Job> {
+  constructor(database?: PathLike | null, options?: { engine?: Engine })
+  /** Queues recordings to be processed, a job for each request: all of them, or none. */
+  submit(requests: JobRequest | JobRequest[], options?: SubmitOptions): Promise<T.Submitted>
+  get(id: string): Promise<T.Job>
+  /** The steps of a job's life, the first one first. */
+  history(id: string): Promise<T.HistoryEntry[]>
+  /** Jobs in the order of their making, a page at a time. */
+  list(filter?: T.JobFilter): Promise<T.Job[]>
+  batch(id: string): Promise<T.Batch>
+  /** Stops a job: at once when it waits; a running one is asked to, and ends within a block of audio. */
+  cancel(id: string, why?: string): Promise<'cancelled' | 'asked' | 'over'>
+  /** Makes a dead or cancelled job wait again, with counters at 0. */
+  retry(id: string): Promise<void>
+  /** `scope`: `all`, `queue:NAME`, `kind:NAME` or `tenant:NAME`. */
+  setGate(scope: string, gate: 'open' | 'paused' | 'draining'): Promise<void>
+  stats(): Promise<T.Stats>
+  /** Starts threads that do jobs, until `stop` or `close`. States and progress come as events of the engine. */
+  start(options?: T.WorkOptions): void
+  /** Takes no more jobs, and waits for those that run; how many were handed back. */
+  stop(options?: { patience_s?: number }): Promise<number>
+  /** Waits until these jobs are over; without any, until nothing is left to do. False when the time was over before. */
+  wait(ids?: string | string[] | null, options?: { timeout_s?: number; signal?: AbortSignal }): Promise<boolean>
+  /** Stops its threads, which hand back what they have, and lets go of the store. */
+  close(): Promise<void>
+  [Symbol.asyncIterator](): AsyncIterator<T.Job>
+}
+
 /** The engine that the functions below use; made at their first call. */
 export function defaultEngine(): Engine
 export const process: Engine['process']

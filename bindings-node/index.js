@@ -5,6 +5,7 @@ const { Audio } = require('./lib/audio.js')
 const { Engine, defaultEngine } = require('./lib/engine.js')
 const { PureSoundError } = require('./lib/error.js')
 const { EventStream, Subscription } = require('./lib/events.js')
+const { Jobs } = require('./lib/jobs.js')
 const { Chain, Decoder, Encoder, Meter, Resampler } = require('./lib/live.js')
 const streams = require('./lib/streams.js')
 
@@ -18,6 +19,7 @@ module.exports = {
   Encoder,
   Engine,
   EventStream,
+  Jobs,
   Meter,
   PureSoundError,
   Resampler,

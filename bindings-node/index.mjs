@@ -11,6 +11,7 @@ export const {
   Encoder,
   Engine,
   EventStream,
+  Jobs,
   Meter,
   PureSoundError,
   Resampler,

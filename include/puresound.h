@@ -360,6 +360,11 @@ typedef uint64_t psnd_subscription;
 typedef uint64_t psnd_poller;
 
 /**
+ * Jobs of a program, and threads that do them. May be used by several threads at once.
+ */
+typedef uint64_t psnd_jobs;
+
+/**
  * Hears a record of the log: 'level' is 'error', 'warn', 'info', 'debug' or 'trace'; 'record_json' is the whole record, see the schema
  * 'log_record'. The texts are valid during the callback. Called from any thread of the engine, also several at a time. May call any
  * function of this library; what is logged because of that is dropped.
@@ -1261,6 +1266,152 @@ psnd_status psnd_engine_publish(psnd_engine engine,
                                 const char *payload_json,
                                 uint64_t *out_sequence,
                                 psnd_error **out_error);
+
+/**
+ * Opens jobs in 'database': a file, which is made when it is not there, or a PostgreSQL database ('postgres://...') where the library has
+ * that; NULL keeps them in memory. They hold the engine, which may be freed before them.
+ *
+ * The caller sees to it:
+ * 'database' is NULL or ends with a NUL; 'out_jobs' is writable; 'out_error' is NULL or writable.
+ */
+PSND_API
+psnd_status psnd_jobs_open(psnd_engine engine,
+                           const char *database,
+                           psnd_jobs *out_jobs,
+                           psnd_error **out_error);
+
+/**
+ * Frees jobs: threads that work are stopped first, what they have in hand is handed back. 0 is fine.
+ */
+PSND_API psnd_status psnd_jobs_free(psnd_jobs jobs);
+
+/**
+ * Queues recordings to be processed, all or none. 'submission_json': see the schema 'submission':
+ * '{"requests": [{"input": "a.wav", "output": "a.opus", "preset": "podcast"}]}'. The answer: see the schema 'submitted'.
+ *
+ * The caller sees to it:
+ * Text ends with a NUL; 'out_json' is writable; 'out_error' is NULL or writable.
+ */
+PSND_API
+psnd_status psnd_jobs_submit(psnd_jobs jobs,
+                             const char *submission_json,
+                             char **out_json,
+                             psnd_error **out_error);
+
+/**
+ * A job as JSON, see the schema 'job'.
+ *
+ * The caller sees to it:
+ * 'id' ends with a NUL; 'out_json' is writable; 'out_error' is NULL or writable.
+ */
+PSND_API psnd_status psnd_jobs_get(psnd_jobs jobs, const char *id, char **out_json, psnd_error **out_error);
+
+/**
+ * The steps of a job's life as a JSON list, see the schema 'job_history_entry'.
+ *
+ * The caller sees to it:
+ * As 'psnd_jobs_get'.
+ */
+PSND_API psnd_status psnd_jobs_history(psnd_jobs jobs, const char *id, char **out_json, psnd_error **out_error);
+
+/**
+ * Jobs as a JSON list, a page at a time. 'filter_json': see the schema 'job_filter'; NULL for the first 100 of all.
+ *
+ * The caller sees to it:
+ * Text is NULL or ends with a NUL; 'out_json' is writable; 'out_error' is NULL or writable.
+ */
+PSND_API psnd_status psnd_jobs_list(psnd_jobs jobs, const char *filter_json, char **out_json, psnd_error **out_error);
+
+/**
+ * A batch and how far it is, as JSON, see the schema 'job_batch'.
+ *
+ * The caller sees to it:
+ * As 'psnd_jobs_get'.
+ */
+PSND_API psnd_status psnd_jobs_batch(psnd_jobs jobs, const char *id, char **out_json, psnd_error **out_error);
+
+/**
+ * Stops a job: at once when it waits; a running one is asked to. 'why' is kept with it; NULL is fine. The answer is a JSON text:
+ * 'cancelled', 'asked' or 'over'.
+ *
+ * The caller sees to it:
+ * 'id' ends with a NUL, 'why' too unless it is NULL; 'out_json' is NULL or writable; 'out_error' is NULL or writable.
+ */
+PSND_API
+psnd_status psnd_jobs_cancel(psnd_jobs jobs,
+                             const char *id,
+                             const char *why,
+                             char **out_json,
+                             psnd_error **out_error);
+
+/**
+ * Makes a dead or cancelled job wait again, with counters at 0.
+ *
+ * The caller sees to it:
+ * 'id' ends with a NUL; 'out_error' is NULL or writable.
+ */
+PSND_API psnd_status psnd_jobs_retry(psnd_jobs jobs, const char *id, psnd_error **out_error);
+
+/**
+ * Opens, pauses or drains a scope. 'scope': 'all', 'queue:NAME', 'kind:NAME' or 'tenant:NAME'. 'gate': 'open'; 'paused': nothing of it starts;
+ * 'draining': it takes no new jobs.
+ *
+ * The caller sees to it:
+ * Texts end with a NUL; 'out_error' is NULL or writable.
+ */
+PSND_API
+psnd_status psnd_jobs_set_gate(psnd_jobs jobs,
+                               const char *scope,
+                               const char *gate,
+                               psnd_error **out_error);
+
+/**
+ * How many jobs there are, where, as JSON, see the schema 'job_stats'.
+ *
+ * The caller sees to it:
+ * 'out_json' is writable; 'out_error' is NULL or writable.
+ */
+PSND_API psnd_status psnd_jobs_stats(psnd_jobs jobs, char **out_json, psnd_error **out_error);
+
+/**
+ * Starts threads that do jobs, until 'psnd_jobs_stop' or 'psnd_jobs_free'. 'options_json': see the schema 'work_options'; NULL for the
+ * defaults. States and progress come as events of the engine.
+ *
+ * The caller sees to it:
+ * Text is NULL or ends with a NUL; 'out_error' is NULL or writable.
+ */
+PSND_API
+psnd_status psnd_jobs_start(psnd_jobs jobs,
+                            const char *options_json,
+                            psnd_error **out_error);
+
+/**
+ * Takes no more jobs, and waits up to 'patience_s' seconds (negative: as configured) for those that run; what is not done by then is handed
+ * back. 'out_handed_back': how many; may be NULL. Nothing happens when nobody works.
+ *
+ * The caller sees to it:
+ * 'out_handed_back' and 'out_error' are NULL or writable.
+ */
+PSND_API
+psnd_status psnd_jobs_stop(psnd_jobs jobs,
+                           double patience_s,
+                           size_t *out_handed_back,
+                           psnd_error **out_error);
+
+/**
+ * Waits until the jobs named by the JSON list 'ids_json' are over, whoever does them; NULL: until the threads of this have nothing left to do.
+ * At most for 'timeout_s' seconds (negative: without end). 'out_over': 1 when it came to that, 0 when the time was over.
+ *
+ * The caller sees to it:
+ * Text is NULL or ends with a NUL; 'call' is NULL or valid; 'out_over' and 'out_error' are NULL or writable.
+ */
+PSND_API
+psnd_status psnd_jobs_wait(psnd_jobs jobs,
+                           const char *ids_json,
+                           double timeout_s,
+                           const psnd_call *call,
+                           int32_t *out_over,
+                           psnd_error **out_error);
 
 /**
  * The figures of an engine as OpenMetrics text, for Prometheus and its like: what ran how often and for how long, what failed, what

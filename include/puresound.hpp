@@ -558,6 +558,64 @@ private:
     detail::Handle<psnd_engine_free> handle_;
 };
 
+/* Jobs: work that survives the program that asked for it. May be used by several threads at once. Records are JSON; `id` is the name of a job. */
+class Jobs {
+public:
+    /* `database`: a file, or a PostgreSQL database (postgres://...); empty: in memory. */
+    explicit Jobs(const Engine &engine, const std::string &database = std::string()) {
+        detail::call(psnd_jobs_open, engine.get(), detail::optional(database), handle_.out());
+    }
+
+    /* Queues recordings to be processed, all or none. */
+    std::string submit(const std::string &submission_json) const {
+        return detail::text_of(psnd_jobs_submit, handle_.get(), submission_json.c_str());
+    }
+    std::string get(const std::string &id) const { return detail::text_of(psnd_jobs_get, handle_.get(), id.c_str()); }
+    std::string history(const std::string &id) const {
+        return detail::text_of(psnd_jobs_history, handle_.get(), id.c_str());
+    }
+    std::string list(const std::string &filter_json = std::string()) const {
+        return detail::text_of(psnd_jobs_list, handle_.get(), detail::optional(filter_json));
+    }
+    std::string batch(const std::string &id) const {
+        return detail::text_of(psnd_jobs_batch, handle_.get(), id.c_str());
+    }
+    /* "cancelled", "asked" or "over", as a JSON text. */
+    std::string cancel(const std::string &id, const std::string &why = std::string()) const {
+        return detail::text_of(psnd_jobs_cancel, handle_.get(), id.c_str(), detail::optional(why));
+    }
+    /* Makes a dead or cancelled job wait again. */
+    void retry(const std::string &id) const { detail::call(psnd_jobs_retry, handle_.get(), id.c_str()); }
+    /* `scope`: all, queue:NAME, kind:NAME, tenant:NAME; `gate`: open, paused, draining. */
+    void set_gate(const std::string &scope, const std::string &gate) const {
+        detail::call(psnd_jobs_set_gate, handle_.get(), scope.c_str(), gate.c_str());
+    }
+    std::string stats() const { return detail::text_of(psnd_jobs_stats, handle_.get()); }
+    /* Starts threads that do jobs, until `stop` or the end of this. */
+    void start(const std::string &options_json = std::string()) const {
+        detail::call(psnd_jobs_start, handle_.get(), detail::optional(options_json));
+    }
+    /* Takes no more jobs, and waits for those that run; how many were handed back. A negative patience: as configured. */
+    std::size_t stop(double patience_s = -1.0) const {
+        std::size_t handed_back = 0;
+        detail::call(psnd_jobs_stop, handle_.get(), patience_s, &handed_back);
+        return handed_back;
+    }
+    /* Waits until these jobs (a JSON list of names) are over; for an empty text until nothing is left to do. Whether it came to that. */
+    bool wait(const std::string &ids_json = std::string(), double timeout_s = -1.0, const Call &call = Call()) const {
+        const detail::CallBorder border(call);
+        std::int32_t over = 0;
+        psnd_error *error = nullptr;
+        const psnd_status status =
+            psnd_jobs_wait(handle_.get(), detail::optional(ids_json), timeout_s, border.get(), &over, &error);
+        border.done(status, error);
+        return over != 0;
+    }
+
+private:
+    detail::Handle<psnd_jobs_free> handle_;
+};
+
 /* Reads a recording in blocks. */
 class Decoder {
 public:

@@ -31,6 +31,14 @@ const ROOTS = {
   resample_quality: 'Quality',
   negotiated: 'Negotiated',
   encoded: 'Encoded',
+  submission: 'Submission',
+  submitted: 'Submitted',
+  job: 'Job',
+  job_filter: 'JobFilter',
+  job_history_entry: 'HistoryEntry',
+  job_batch: 'Batch',
+  job_stats: 'Stats',
+  work_options: 'WorkOptions',
   progress: 'Progress',
   settings: 'Settings',
   health: 'HealthAnswer',
@@ -41,7 +49,7 @@ const ROOTS = {
  * What programs write may leave out what has a default; what they read has it. An answer about health is read, but it leaves out what it
  * does not know.
  */
-const WRITTEN = new Set(['analyse_options', 'health', 'request', 'recipe', 'filter', 'format', 'read_options', 'settings', 'resample_quality', 'metadata'])
+const WRITTEN = new Set(['submission', 'job_filter', 'work_options', 'analyse_options', 'health', 'request', 'recipe', 'filter', 'format', 'read_options', 'settings', 'resample_quality', 'metadata'])
 const WIDTH = 130
 
 /** A doc comment of one or more lines. */

@@ -51,6 +51,11 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// The core's engine, to keep.
+    pub fn shared(&self) -> Arc<CoreEngine> {
+        Arc::clone(&self.engine)
+    }
+
     /// The core's engine.
     pub fn core(&self) -> &CoreEngine {
         &self.engine

@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod events;
 mod features;
+mod jobs;
 mod meter;
 mod observe;
 mod promise;

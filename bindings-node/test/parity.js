@@ -260,6 +260,47 @@ const operations = {
     return engine.usage()
   },
 
+  async jobs(args) {
+    const engine = engineOf(args)
+    if (args.signal !== undefined) await engine.encode(signal(args.signal), args.path)
+    const jobs = new ps.Jobs(args.database, { engine })
+    try {
+      if (args.gate !== undefined) await jobs.setGate(args.gate.scope, args.gate.gate)
+      if (args.get !== undefined) return await jobs.get(args.get)
+      const { requests, ...options } = args.submission
+      const made = await jobs.submit(requests, options)
+      const ids = made.jobs.map(({ id }) => id)
+      const each = (list, act) => Promise.all((list ?? []).map(act))
+      const cancelled = await each(args.cancel, (index) => jobs.cancel(ids[index], 'by the case'))
+      await each(args.retry, (index) => jobs.retry(ids[index]))
+      const listed = (await jobs.list(args.filter)).length
+      let [over, handedBack] = [false, 0]
+      if (args.start !== undefined) {
+        jobs.start(args.start)
+        over = await jobs.wait(ids, { timeout_s: 60 })
+        handedBack = await jobs.stop()
+      }
+      const records = await each(ids, (id) => jobs.get(id))
+      const lives = await each(ids, (id) => jobs.history(id))
+      const batch = made.batch === null ? null : await jobs.batch(made.batch)
+      return {
+        duplicates: made.jobs.map(({ duplicate }) => duplicate),
+        cancelled,
+        listed,
+        over,
+        handed_back: handedBack,
+        states: records.map(({ state }) => state),
+        errors: records.map(({ error }) => error && error.name),
+        priorities: records.map(({ spec }) => spec.priority),
+        steps: lives.map((life) => life.map(({ to }) => to)),
+        batch: batch && { name: batch.name, states: batch.states },
+        stats: (await jobs.stats()).states,
+      }
+    } finally {
+      await jobs.close()
+    }
+  },
+
   async cancel(args) {
     // JavaScript cancels by a signal, whose reason comes back; the reason here is the engine's error for it.
     const engine = engineOf(args)

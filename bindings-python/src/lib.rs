@@ -14,6 +14,7 @@ mod engine;
 mod errors;
 mod events;
 mod fork;
+mod jobs;
 mod meter;
 mod observe;
 mod resampler;
@@ -37,6 +38,8 @@ mod _native {
     use crate::engine::Engine;
     #[pymodule_export]
     use crate::events::{Poller, Subscription};
+    #[pymodule_export]
+    use crate::jobs::Jobs;
     #[pymodule_export]
     use crate::meter::Meter;
     #[pymodule_export]

@@ -400,6 +400,43 @@ def op_usage(args: Args) -> Any:
     return host.usage()
 
 
+def op_jobs(args: Args) -> Any:
+    host = engine(args)
+    if "signal" in args:
+        host.encode(signal(args["signal"]), args["path"])
+    with pure_sound.Jobs(args.get("database"), engine=host) as jobs:
+        if "gate" in args:
+            jobs.set_gate(args["gate"]["scope"], args["gate"]["gate"])
+        if "get" in args:
+            return jobs.get(args["get"])
+        made = jobs.submit(**args["submission"])
+        ids = [job["id"] for job in made["jobs"]]
+        cancelled = [jobs.cancel(ids[index], "by the case") for index in args.get("cancel", [])]
+        for index in args.get("retry", []):
+            jobs.retry(ids[index])
+        listed = len(jobs.list(**args.get("filter", {})))
+        over, handed_back = False, 0
+        if "start" in args:
+            jobs.start(**args["start"])
+            over = jobs.wait(ids, 60)
+            handed_back = jobs.stop()
+        records = [jobs.get(id) for id in ids]
+        batch = None if made["batch"] is None else jobs.batch(made["batch"])
+        return {
+            "duplicates": [job["duplicate"] for job in made["jobs"]],
+            "cancelled": cancelled,
+            "listed": listed,
+            "over": over,
+            "handed_back": handed_back,
+            "states": [record["state"] for record in records],
+            "errors": [record["error"] and record["error"]["name"] for record in records],
+            "priorities": [record["spec"]["priority"] for record in records],
+            "steps": [[step["to"] for step in jobs.history(id)] for id in ids],
+            "batch": batch and {"name": batch["name"], "states": batch["states"]},
+            "stats": jobs.stats()["states"],
+        }
+
+
 OPERATIONS: dict[str, Callable[[Args], Any]] = {
     "version": lambda args: {"version": pure_sound.version()},
     "error_table": lambda args: {
@@ -428,6 +465,7 @@ OPERATIONS: dict[str, Callable[[Args], Any]] = {
     "events": op_events,
     "progress": op_progress,
     "cancel": op_cancel,
+    "jobs": op_jobs,
     "chain": op_chain,
     "meter": op_meter,
     "resample": op_resample,

@@ -1,6 +1,7 @@
 //! The engine: everything with files.
 
 use std::ffi::c_char;
+use std::sync::Arc;
 
 use pure_sound::engine::AnalyseOptions;
 use pure_sound::formats::tags::Metadata;
@@ -23,7 +24,7 @@ use crate::text::{self, give, give_bytes, give_json, null, wanted};
 pub type psnd_engine = u64;
 
 /// The object behind a [`psnd_engine`].
-pub struct TheEngine(pub Engine);
+pub struct TheEngine(pub Arc<Engine>);
 
 impl Object for TheEngine {
     const TAG: u8 = 3;
@@ -73,7 +74,7 @@ pub unsafe extern "C" fn psnd_engine_new(
             None => Engine::new()?,
         };
         // SAFETY: as above.
-        unsafe { give("out_engine", out_engine, handle::insert(TheEngine(engine))?) }
+        unsafe { give("out_engine", out_engine, handle::insert(TheEngine(Arc::new(engine)))?) }
     })
 }
 

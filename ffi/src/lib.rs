@@ -29,6 +29,8 @@ pub mod engine;
 pub mod events;
 #[cfg(feature = "engine")]
 pub mod input;
+#[cfg(feature = "jobs")]
+pub mod jobs;
 #[cfg(feature = "engine")]
 pub mod observe;
 #[cfg(feature = "engine")]

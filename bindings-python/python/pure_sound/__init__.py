@@ -19,6 +19,7 @@ from . import _native, errors
 from ._audio import Audio
 from ._engine import Engine, default_engine, events
 from ._events import Event, Poller, Subscription
+from ._jobs import Jobs
 from ._io import Source, Target
 from ._live import Chain, Decoder, Encoder, Meter, Resampler
 from ._native import CancelToken
@@ -40,6 +41,7 @@ __all__ = [
     "Encoder",
     "Engine",
     "Event",
+    "Jobs",
     "Meter",
     "Poller",
     "Progress",

@@ -3168,6 +3168,332 @@ class Workflow(TypedDict):
     steps: list[WorkflowStep]
 
 
+class Submission(TypedDict, total=False):
+    """Recordings to be processed, and how these jobs are to be treated."""
+
+    #: What to do, a job each: requests as for processing, with an input and at least one output that are paths.
+    #: Relative ones are taken from
+    #: the current folder now. Presets are written out now: one that changes later does not change the job.
+    requests: list[Any]
+
+    #: Name of the batch for people. Several requests always make a batch.
+    batch: str | None
+
+    #: Queue. Default: `default`.
+    queue: str | None
+
+    #: On whose behalf.
+    tenant: str | None
+
+    #: -100 to 100; more goes first. Default 0.
+    priority: int
+
+    #: Not before this time, in milliseconds since 1970-01-01 UTC. Default: at once.
+    run_at_ms: int | None
+
+    #: At most one job that is not over has this key; asking again answers the one that is there. With several requests
+    #: the path of the
+    #: first output is added to it.
+    unique_key: str | None
+
+    #: Put this request in place of one of the same key that still waits.
+    replace: bool
+
+    #: Failures that make it dead, 1 to 1000. Default: `jobs.max_attempts` of the configuration.
+    max_attempts: int | None
+
+    #: Longest run of one try in milliseconds; more is a failure.
+    timeout_run_ms: int | None
+
+    #: Longest time from being submitted to its end in milliseconds; then it is dead.
+    timeout_total_ms: int | None
+
+
+JobId = str
+
+
+class Enqueued(TypedDict):
+    """What became of a request."""
+
+    #: The job; with `duplicate`, the one that was there.
+    id: JobId
+
+    #: There was a job with this unique key, and it counts.
+    duplicate: bool
+
+    #: It waited, and has the new request now.
+    replaced: bool
+
+
+class Submitted(TypedDict):
+    """What became of a submission."""
+
+    #: The batch, when it is one.
+    batch: NotRequired[JobId | None]
+
+    #: A job for each request, in their order.
+    jobs: list[Enqueued]
+
+
+class Unique(TypedDict, total=False):
+    """At most one job with this key at a time."""
+
+    #: The key.
+    key: str
+
+    #: A job that succeeded less than so many milliseconds ago counts, too.
+    window_ms: int | None
+
+    #: Put the new request in place of one that still waits. Default: the old one stays.
+    replace: bool
+
+
+class Backoff(TypedDict, total=False):
+    """Pauses between tries: `base_ms`, then twice as long each time, up to `max_ms`. Half of each pause is random."""
+
+    #: First pause in milliseconds.
+    base_ms: int
+
+    #: Longest pause in milliseconds.
+    max_ms: int
+
+
+class JobSpec(TypedDict, total=False):
+    """What is wanted."""
+
+    #: Which handler does it, such as `process`.
+    kind: str
+
+    #: What the handler gets. At most 1 MiB as JSON.
+    payload: Any
+
+    #: Queue. Default: `default`.
+    queue: str
+
+    #: On whose behalf.
+    tenant: str | None
+
+    #: -100 to 100; more goes first. Default 0.
+    priority: int
+
+    #: Not before this time, in milliseconds since 1970-01-01 UTC. Default: at once.
+    run_at_ms: int | None
+
+    #: At most one of these.
+    unique: Unique | None
+
+    #: The batch that it belongs to. Set by the store.
+    batch: JobId | None
+
+    #: Failures that make it dead, 1 to 1000. Default 5.
+    max_attempts: int
+
+    #: Workers that may vanish over it before it is dead, 1 to 1000. Default 3.
+    max_crashes: int
+
+    #: Pauses between tries.
+    backoff: Backoff
+
+    #: Longest wait for a worker, in milliseconds since it could have started; then it is dead.
+    timeout_queue_ms: int | None
+
+    #: Longest run of one try, in milliseconds; more is a failure.
+    timeout_run_ms: int | None
+
+    #: Longest time from being enqueued to its end, in milliseconds; then it is dead.
+    timeout_total_ms: int | None
+
+
+#: Where a job stands.
+#: ```text
+#: scheduled -> available -> running -> publishing -> succeeded
+#: ^            |           |           |
+#: +- retry ----+-----------+-----------+-------> cancelled | dead
+#: ```
+JobState = Literal['scheduled', 'available', 'running', 'publishing', 'succeeded', 'cancelled', 'dead']
+
+
+class Holder(TypedDict):
+    """Who has a job, and for how long."""
+
+    #: Name of the worker.
+    worker: str
+
+    #: When it got it, in milliseconds since 1970-01-01 UTC.
+    since_ms: int
+
+
+class FailureClassRetryAfter(TypedDict):
+    """May succeed after so many milliseconds, not before."""
+
+    retry_after: int
+
+
+#: What follows from a failure.
+FailureClass = (
+    Literal['transient', 'permanent', 'cancelled']
+    | FailureClassRetryAfter
+)
+
+
+JobError = TypedDict('JobError', {
+    'class': 'FailureClass',
+    'code': 'int',
+    'name': 'str',
+    'message': 'str',
+})
+
+
+class Published(TypedDict):
+    """A file that a job gave its name."""
+
+    #: Where it is.
+    path: str
+
+    #: Its length in bytes.
+    bytes: int
+
+    #: BLAKE3 of its content, in hexadecimal.
+    blake3: str
+
+
+class Job(TypedDict):
+    """A request together with how far it is."""
+
+    #: Its name.
+    id: JobId
+
+    #: What is wanted.
+    spec: JobSpec
+
+    #: Where it stands.
+    state: JobState
+
+    #: When it was enqueued; all times are in milliseconds since 1970-01-01 UTC.
+    created_ms: int
+
+    #: Not before this time.
+    run_at_ms: int
+
+    #: Dead when no worker took it until then.
+    start_by_ms: NotRequired[int | None]
+
+    #: Dead when it is not over by then.
+    deadline_ms: NotRequired[int | None]
+
+    #: When it came to its end.
+    finished_ms: NotRequired[int | None]
+
+    #: How often a worker took it; the number of the current try.
+    claims: int
+
+    #: Tries that ended with an error.
+    attempts: int
+
+    #: Tries whose worker vanished.
+    crashes: int
+
+    #: Part of the current try that is done, 0 to 1; never falls within a try.
+    progress: float
+
+    #: Who has it.
+    holder: NotRequired[Holder | None]
+
+    #: Why it should stop, when somebody asked for that while it ran.
+    cancel: NotRequired[str | None]
+
+    #: The last failure.
+    error: NotRequired[JobError | None]
+
+    #: Files that it gave, or was about to give, their names.
+    published: list[Published]
+
+    #: What its handler returned.
+    result: NotRequired[Any]
+
+
+class JobFilter(TypedDict, total=False):
+    """Which jobs to list."""
+
+    #: In these states; none means all.
+    states: list[JobState]
+
+    #: In this queue.
+    queue: str | None
+
+    #: Of this kind.
+    kind: str | None
+
+    #: Of this tenant.
+    tenant: str | None
+
+    #: Of this batch.
+    batch: JobId | None
+
+    #: With this unique key.
+    unique_key: str | None
+
+    #: After this job, for the next page.
+    after: JobId | None
+
+    #: At most so many; 0 means 100.
+    limit: int
+
+
+HistoryEntry = TypedDict('HistoryEntry', {
+    'time_ms': 'int',
+    'from': 'NotRequired[JobState | None]',
+    'to': 'JobState',
+    'claim': 'int',
+    'why': 'NotRequired[str | None]',
+})
+
+
+class Batch(TypedDict):
+    """Jobs that belong together."""
+
+    #: Its name for programs.
+    id: JobId
+
+    #: Its name for people.
+    name: str
+
+    #: What came with it.
+    data: Any
+
+    #: When it was made, in milliseconds since 1970-01-01 UTC.
+    created_ms: int
+
+    #: How many of its jobs are in which state.
+    states: dict[str, int]
+
+
+class Stats(TypedDict):
+    """How many jobs there are, where."""
+
+    #: By state.
+    states: dict[str, int]
+
+    #: By queue and state.
+    queues: dict[str, dict[str, int]]
+
+    #: How long the oldest of those that could run has waited, in milliseconds.
+    oldest_ms: NotRequired[int | None]
+
+
+class WorkOptions(TypedDict, total=False):
+    """How threads of this process work."""
+
+    #: Jobs at the same time, 0 to 1024; 0 is one per core. Default: `jobs.workers` of the configuration.
+    workers: int | None
+
+    #: Queues to serve; none means all.
+    queues: list[str]
+
+    #: Name to be known by. Default: `worker-` and the number of the process.
+    name: str | None
+
+
 #: What a filter is for.
 Category = Literal['level', 'tone', 'dynamics', 'restoration', 'time', 'space', 'effects', 'routing']
 
@@ -4260,22 +4586,6 @@ class JobProgress(TypedDict):
 
     #: Expected time to the end, in seconds; none while unknown.
     remaining_s: NotRequired[float | None]
-
-
-class JobState(TypedDict):
-    """A job went to another state."""
-
-    #: Identifier of the job.
-    job: str
-
-    #: `scheduled`, `available`, `running`, `publishing`, `succeeded`, `cancelled`, `dead`.
-    state: str
-
-    #: Which attempt, from 1; 0 before the first.
-    attempt: int
-
-    #: Why, for `dead` and for another attempt.
-    reason: NotRequired[str | None]
 
 
 class WorkflowState(TypedDict):

@@ -308,17 +308,20 @@ pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
 }
 
 /// Who has a job, and for how long.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
     /// Name of the worker.
     pub worker: String,
     /// When it got it, in milliseconds since 1970-01-01 UTC.
     pub since_ms: u64,
     /// Fences the writes of whoever held it before.
+    #[schemars(skip)]
     pub(super) token: u64,
     /// Start of the machine that `until_ms` counts from.
+    #[schemars(skip)]
     pub(super) boot: String,
     /// End of the lease, in milliseconds since the start of the machine.
+    #[schemars(skip)]
     pub(super) until_ms: u64,
 }
 
@@ -334,7 +337,7 @@ pub struct Published {
 }
 
 /// How far a job is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JobStatus {
     /// Where it stands.
     pub state: JobState,
@@ -367,11 +370,12 @@ pub struct JobStatus {
     /// What its handler returned.
     pub result: Option<Value>,
     /// Place in the order of those that wait; smaller goes first.
+    #[schemars(skip)]
     pub(super) rank: i64,
 }
 
 /// A request together with how far it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Job {
     /// Its name.
     pub id: JobId,
@@ -383,7 +387,7 @@ pub struct Job {
 }
 
 /// One step of a job's life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HistoryEntry {
     /// When, in milliseconds since 1970-01-01 UTC.
     pub time_ms: u64,

@@ -29,6 +29,7 @@ mod process;
 mod rules;
 mod schedule;
 mod scope;
+mod service;
 mod settings;
 #[cfg(test)]
 mod simulation;
@@ -57,6 +58,7 @@ pub(crate) use process::{is_as_noted, publishing};
 pub use rules::StoreOptions;
 pub use schedule::{MissedTicks, Schedule, ScheduleStatus};
 pub use scope::{Gate, Limits, Rate, Scope, ScopeRules};
+pub use service::{Jobs, Submission, Submitted, WorkOptions};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::{

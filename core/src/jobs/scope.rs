@@ -77,6 +77,22 @@ pub enum Gate {
     Draining,
 }
 
+impl FromStr for Gate {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "open" => Ok(Self::Open),
+            "paused" => Ok(Self::Paused),
+            "draining" => Ok(Self::Draining),
+            _ => Err(Error::InvalidValue {
+                name: "gate".into(),
+                value: text.into(),
+                allowed: "open, paused, draining".into(),
+            }),
+        }
+    }
+}
+
 /// How many jobs may start in a time (GCRA, the "virtual scheduling" form of ITU-T I.371): evenly spread, with `burst` at once after
 /// a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

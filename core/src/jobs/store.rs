@@ -265,7 +265,8 @@ pub enum CancelOutcome {
 }
 
 /// Which jobs to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct JobFilter {
     /// In these states; none means all.
     pub states: Vec<JobState>,
@@ -293,7 +294,7 @@ impl JobFilter {
 }
 
 /// Jobs that belong together.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Batch {
     /// Its name for programs.
     pub id: JobId,
@@ -320,7 +321,7 @@ impl Batch {
 }
 
 /// How many jobs there are, where.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
     /// By state.
     pub states: BTreeMap<JobState, u64>,

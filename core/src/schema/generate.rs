@@ -15,6 +15,7 @@ use crate::filters::{FilterInfo, FilterSpec};
 use crate::formats::encode::Negotiated;
 use crate::formats::tags::Metadata;
 use crate::formats::{Encoded, FormatSettings, MediaInfo, ReadOptions, StreamInfo};
+use crate::jobs::{Batch, HistoryEntry, Job, JobFilter, Stats, Submission, Submitted, WorkOptions};
 use crate::meter::Loudness;
 use crate::observe::{HealthAnswer, LogRecord};
 use crate::presets::Preset;
@@ -43,6 +44,14 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("report", schema::<Report>()),
         ("preset", schema::<Preset>()),
         ("workflow", schema::<Workflow>()),
+        ("submission", schema::<Submission>()),
+        ("submitted", schema::<Submitted>()),
+        ("job", schema::<Job>()),
+        ("job_filter", schema::<JobFilter>()),
+        ("job_history_entry", schema::<HistoryEntry>()),
+        ("job_batch", schema::<Batch>()),
+        ("job_stats", schema::<Stats>()),
+        ("work_options", schema::<WorkOptions>()),
         ("filter", schema::<FilterSpec>()),
         ("filter_info", schema::<FilterInfo>()),
         ("format", schema::<FormatSettings>()),

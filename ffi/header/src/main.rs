@@ -21,6 +21,7 @@ const SOURCES: &[&str] = &[
     "outputs",
     "engine",
     "events",
+    "jobs",
     "observe",
     "decoder",
     "encoder",

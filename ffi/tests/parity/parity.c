@@ -1009,6 +1009,159 @@ static cJSON *op_usage(context *self) {
     return taken(out);
 }
 
+/* A copy of a part of an answer, which may be null. */
+static cJSON *part(const cJSON *of, const char *key) {
+    const cJSON *item = of == NULL || cJSON_IsNull(of) ? NULL : get(of, key);
+    return item == NULL ? cJSON_CreateNull() : cJSON_Duplicate(item, 1);
+}
+
+static cJSON *parsed(char *out) {
+    cJSON *value = cJSON_Parse(out);
+    psnd_string_free(out);
+    return value;
+}
+
+/* What became of a job. */
+static int tell_job(context *self, psnd_jobs jobs, const char *id, cJSON *result) {
+    cJSON *record, *life, *step, *steps = cJSON_CreateArray();
+    char *out = NULL;
+    cJSON_AddItemToArray(cJSON_GetObjectItemCaseSensitive(result, "steps"), steps);
+    if (psnd_jobs_get(jobs, id, &out, &self->error) != PSND_STATUS_OK) {
+        return 0;
+    }
+    record = parsed(out);
+    cJSON_AddItemToArray(cJSON_GetObjectItemCaseSensitive(result, "states"), part(record, "state"));
+    cJSON_AddItemToArray(cJSON_GetObjectItemCaseSensitive(result, "errors"), part(get(record, "error"), "name"));
+    cJSON_AddItemToArray(cJSON_GetObjectItemCaseSensitive(result, "priorities"), part(get(record, "spec"), "priority"));
+    cJSON_Delete(record);
+    if (psnd_jobs_history(jobs, id, &out, &self->error) != PSND_STATUS_OK) {
+        return 0;
+    }
+    life = parsed(out);
+    cJSON_ArrayForEach(step, life) {
+        cJSON_AddItemToArray(steps, part(step, "to"));
+    }
+    cJSON_Delete(life);
+    return 1;
+}
+
+/* Cancels the jobs that the case wants cancelled, then lets those wait again that it wants to. */
+static int change_jobs(context *self, psnd_jobs jobs, const cJSON *made, cJSON *result) {
+    const cJSON *index;
+    char *out = NULL;
+    cJSON_ArrayForEach(index, get(self->args, "cancel")) {
+        const char *id = text(cJSON_GetArrayItem(get(made, "jobs"), index->valueint), "id");
+        if (psnd_jobs_cancel(jobs, id, "by the case", &out, &self->error) != PSND_STATUS_OK) {
+            return 0;
+        }
+        cJSON_AddItemToArray(cJSON_GetObjectItemCaseSensitive(result, "cancelled"), parsed(out));
+    }
+    cJSON_ArrayForEach(index, get(self->args, "retry")) {
+        const char *id = text(cJSON_GetArrayItem(get(made, "jobs"), index->valueint), "id");
+        if (psnd_jobs_retry(jobs, id, &self->error) != PSND_STATUS_OK) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Works until the jobs of `made` are over. */
+static int work(context *self, psnd_jobs jobs, const cJSON *made, cJSON *result) {
+    cJSON *ids = cJSON_CreateArray();
+    const cJSON *job;
+    char *list;
+    int32_t over = 0;
+    size_t handed_back = 0;
+    int good;
+    cJSON_ArrayForEach(job, get(made, "jobs")) {
+        cJSON_AddItemToArray(ids, part(job, "id"));
+    }
+    list = cJSON_PrintUnformatted(ids);
+    good = psnd_jobs_start(jobs, json(self->args, "start"), &self->error) == PSND_STATUS_OK &&
+           psnd_jobs_wait(jobs, list, 60.0, NULL, &over, &self->error) == PSND_STATUS_OK &&
+           psnd_jobs_stop(jobs, -1.0, &handed_back, &self->error) == PSND_STATUS_OK;
+    free(list);
+    cJSON_Delete(ids);
+    cJSON_ReplaceItemInObject(result, "over", cJSON_CreateBool(over));
+    cJSON_ReplaceItemInObject(result, "handed_back", cJSON_CreateNumber((double)handed_back));
+    return good;
+}
+
+static cJSON *use_jobs(context *self, psnd_jobs jobs) {
+    static const char *const lists[] = {"duplicates", "cancelled", "states", "errors", "priorities", "steps"};
+    const cJSON *gate = get(self->args, "gate"), *job;
+    cJSON *made, *result, *batch, *value;
+    char *out = NULL;
+    size_t i;
+    if (gate != NULL) {
+        TRY(psnd_jobs_set_gate(jobs, text(gate, "scope"), text(gate, "gate"), &self->error));
+    }
+    if (get(self->args, "get") != NULL) {
+        TRY(psnd_jobs_get(jobs, text(self->args, "get"), &out, &self->error));
+        return taken(out);
+    }
+    TRY(psnd_jobs_submit(jobs, json(self->args, "submission"), &out, &self->error));
+    made = parsed(out);
+    result = cJSON_CreateObject();
+    for (i = 0; i < sizeof lists / sizeof *lists; i++) {
+        cJSON_AddArrayToObject(result, lists[i]);
+    }
+    cJSON_AddFalseToObject(result, "over");
+    cJSON_AddNumberToObject(result, "handed_back", 0);
+    cJSON_ArrayForEach(job, get(made, "jobs")) {
+        cJSON_AddItemToArray(cJSON_GetObjectItemCaseSensitive(result, "duplicates"), part(job, "duplicate"));
+    }
+    if (!change_jobs(self, jobs, made, result)) {
+        return NULL;
+    }
+    TRY(psnd_jobs_list(jobs, json(self->args, "filter"), &out, &self->error));
+    value = parsed(out);
+    cJSON_AddNumberToObject(result, "listed", cJSON_GetArraySize(value));
+    cJSON_Delete(value);
+    if (get(self->args, "start") != NULL && !work(self, jobs, made, result)) {
+        return NULL;
+    }
+    cJSON_ArrayForEach(job, get(made, "jobs")) {
+        if (!tell_job(self, jobs, text(job, "id"), result)) {
+            return NULL;
+        }
+    }
+    batch = NULL;
+    if (text(made, "batch") != NULL) {
+        TRY(psnd_jobs_batch(jobs, text(made, "batch"), &out, &self->error));
+        value = parsed(out);
+        batch = cJSON_CreateObject();
+        cJSON_AddItemToObject(batch, "name", part(value, "name"));
+        cJSON_AddItemToObject(batch, "states", part(value, "states"));
+        cJSON_Delete(value);
+    }
+    cJSON_AddItemToObject(result, "batch", batch == NULL ? cJSON_CreateNull() : batch);
+    TRY(psnd_jobs_stats(jobs, &out, &self->error));
+    value = parsed(out);
+    cJSON_AddItemToObject(result, "stats", part(value, "states"));
+    cJSON_Delete(value);
+    cJSON_Delete(made);
+    return result;
+}
+
+static cJSON *op_jobs(context *self) {
+    psnd_jobs jobs = 0;
+    cJSON *result;
+    if (get(self->args, "signal") != NULL) {
+        signal_data samples = make_signal(get(self->args, "signal"));
+        psnd_audio audio = 0;
+        TRY(psnd_audio_from_planar((const float *const *)samples.channels, samples.channel_count, samples.frames, samples.rate_hz,
+                                   samples.layout, &audio, &self->error));
+        free_signal(&samples);
+        TRY(psnd_engine_encode(self->engine, audio, text(self->args, "path"), NULL, NULL, NULL, &self->error));
+        psnd_audio_free(audio);
+    }
+    TRY(psnd_jobs_open(self->engine, text(self->args, "database"), &jobs, &self->error));
+    result = use_jobs(self, jobs);
+    psnd_jobs_free(jobs);
+    return result;
+}
+
 static const struct {
     const char *name;
     cJSON *(*run)(context *self);
@@ -1017,7 +1170,7 @@ static const struct {
     {"schema", op_schema}, {"recipe", op_recipe}, {"config", op_config}, {"probe", op_probe}, {"tags", op_tags}, {"measure", op_measure}, {"analyse", op_analyse}, {"check", op_check},
     {"plan", op_plan}, {"process", op_process}, {"decode", op_decode}, {"encode", op_encode}, {"chain", op_chain}, {"meter", op_meter},
     {"resample", op_resample}, {"stream_decode", op_stream_decode}, {"stream_encode", op_stream_encode}, {"events", op_events},
-    {"progress", op_progress}, {"cancel", op_cancel}, {"metrics", op_metrics}, {"health", op_health}, {"usage", op_usage},
+    {"progress", op_progress}, {"cancel", op_cancel}, {"metrics", op_metrics}, {"health", op_health}, {"usage", op_usage}, {"jobs", op_jobs},
 };
 
 /* ---- Cases ---- */

@@ -276,6 +276,59 @@ Json encoded_file(const std::string &told, const std::string &path) {
     return encoded(told, bytes.data(), bytes.size());
 }
 
+/* Does with jobs what the case wants, and tells what became of them. */
+Json op_jobs(const Context &self) {
+    const Json &args = self.args;
+    if (args.contains("signal")) {
+        self.engine.encode(to_audio(make_signal(args["signal"])), text(args, "path"));
+    }
+    const puresound::Jobs jobs(self.engine, text(args, "database"));
+    if (args.contains("gate")) {
+        jobs.set_gate(text(args["gate"], "scope"), text(args["gate"], "gate"));
+    }
+    if (args.contains("get")) {
+        return Json::parse(jobs.get(text(args, "get")));
+    }
+    const Json made = Json::parse(jobs.submit(json(args, "submission")));
+    const Json none = Json::array();
+    Json result = {{"duplicates", none}, {"cancelled", none}, {"over", false}, {"handed_back", 0}, {"states", none}, {"errors", none},
+                   {"priorities", none}, {"steps", none}, {"batch", nullptr}};
+    Json ids = none;
+    for (const Json &job : made["jobs"]) {
+        ids.push_back(job["id"]);
+        result["duplicates"].push_back(job["duplicate"]);
+    }
+    for (const Json &index : args.value("cancel", none)) {
+        result["cancelled"].push_back(Json::parse(jobs.cancel(ids[index.get<std::size_t>()].get<std::string>(), "by the case")));
+    }
+    for (const Json &index : args.value("retry", none)) {
+        jobs.retry(ids[index.get<std::size_t>()].get<std::string>());
+    }
+    result["listed"] = Json::parse(jobs.list(json(args, "filter"))).size();
+    if (args.contains("start")) {
+        jobs.start(json(args, "start"));
+        result["over"] = jobs.wait(ids.dump(), 60.0);
+        result["handed_back"] = jobs.stop();
+    }
+    for (const Json &id : ids) {
+        const Json record = Json::parse(jobs.get(id.get<std::string>()));
+        result["states"].push_back(record["state"]);
+        result["errors"].push_back(record["error"].is_null() ? Json() : record["error"]["name"]);
+        result["priorities"].push_back(record["spec"]["priority"]);
+        Json life = none;
+        for (const Json &step : Json::parse(jobs.history(id.get<std::string>()))) {
+            life.push_back(step["to"]);
+        }
+        result["steps"].push_back(life);
+    }
+    if (!made["batch"].is_null()) {
+        const Json batch = Json::parse(jobs.batch(made["batch"].get<std::string>()));
+        result["batch"] = {{"name", batch["name"]}, {"states", batch["states"]}};
+    }
+    result["stats"] = Json::parse(jobs.stats())["states"];
+    return result;
+}
+
 Json op_encode(const Context &self) {
     const puresound::Audio audio = to_audio(make_signal(self.args["signal"]));
     const std::string path = text(self.args, "path"), format = json(self.args, "format"), metadata = json(self.args, "metadata");
@@ -577,6 +630,7 @@ const std::map<std::string, std::function<Json(const Context &)>> &operations() 
         {"events", op_events},
         {"progress", op_progress},
         {"cancel", op_cancel},
+        {"jobs", op_jobs},
         {"metrics", op_metrics},
         {"health", [](const Context &self) { return Json::parse(self.engine.health(text(self.args, "probe"))); }},
         {"usage", [](const Context &self) { process_first(self); return Json::parse(self.engine.usage()); }},

@@ -2,6 +2,7 @@
 
 mod compare;
 mod input;
+mod jobs;
 mod live;
 mod operations;
 mod signal;

@@ -16,6 +16,7 @@ use pure_sound::{Engine, Error, schema};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::jobs::jobs;
 use crate::{Failure, Outcome, input, live, signal};
 
 /// Runs the operation `op`.
@@ -81,6 +82,7 @@ pub fn run(op: &str, args: &Value) -> Outcome {
         }
         "events" => events(args),
         "progress" => progress(args),
+        "jobs" => jobs(args),
         "cancel" => cancel(args),
         "chain" => live::chain(args),
         "meter" => live::meter(args),
@@ -91,7 +93,7 @@ pub fn run(op: &str, args: &Value) -> Outcome {
     }
 }
 
-fn text<'a>(args: &'a Value, key: &str) -> &'a str {
+pub fn text<'a>(args: &'a Value, key: &str) -> &'a str {
     args.get(key).and_then(Value::as_str).unwrap_or("")
 }
 

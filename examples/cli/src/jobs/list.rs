@@ -76,12 +76,12 @@ pub fn list(context: &Context, args: &ListArgs) -> Result<(), Failure> {
     let jobs = store.list(&filter)?;
     if context.args.jsonl {
         for job in &jobs {
-            console::print_json(&json!({ "event": "job", "job": view::json(job)? }), true)?;
+            console::print_json(&json!({ "event": "job", "job": job.record()? }), true)?;
         }
         return Ok(());
     }
     if context.args.json {
-        let jobs: Vec<_> = jobs.iter().map(view::json).collect::<Result<_, _>>()?;
+        let jobs: Vec<_> = jobs.iter().map(Job::record).collect::<Result<_, _>>()?;
         return Ok(console::print_json(&json!({ "jobs": jobs }), false)?);
     }
     let mut text = if jobs.is_empty() { "no such jobs\n".to_owned() } else { table(&jobs) };
@@ -137,7 +137,7 @@ fn show_batch(context: &Context, batch: &Batch) -> Result<(), Failure> {
 fn show_job(context: &Context, store: &dyn JobStore, job: &Job) -> Result<(), Failure> {
     let history = store.history(job.id)?;
     if context.is_json() {
-        let mut value = view::json(job)?;
+        let mut value = job.record()?;
         value["history"] = json!(history);
         return Ok(console::print_json(&value, context.args.jsonl)?);
     }

@@ -1,24 +1,8 @@
 //! Jobs as people and programs see them.
 
 use pure_sound::jobs::{Job, JobSpec, JobState};
-use serde_json::Value;
 
 use crate::console;
-use crate::failure::Failure;
-
-/// A job as JSON, without what only its worker may know.
-pub fn json(job: &Job) -> Result<Value, Failure> {
-    let mut value = serde_json::to_value(job).map_err(|e| pure_sound::Error::internal(e.to_string()))?;
-    if let Some(fields) = value.as_object_mut() {
-        fields.shift_remove("rank");
-    }
-    if let Some(holder) = value["holder"].as_object_mut() {
-        for secret in ["token", "boot", "until_ms"] {
-            holder.shift_remove(secret);
-        }
-    }
-    Ok(value)
-}
 
 /// Heads of [`row`].
 pub fn heads() -> Vec<String> {
