@@ -42,16 +42,16 @@ class Jobs:
         close_at_exit(self)
 
     def submit(
-        self, *requests: types.Request | Mapping[str, Any], **options: Unpack[types.Submission]
+        self, *work: types.Request | Mapping[str, Any], **options: Unpack[types.Submission]
     ) -> types.Submitted:
-        """Queues recordings to be processed, a job for each request: all of them, or none.
+        """Queues recordings to be processed, a job for each request in `work`: all of them, or none.
 
         Requests are those of `Engine.process`, with ``input`` and ``output`` (or ``outputs``) as paths. Options: ``batch`` (a name),
         ``queue``, ``tenant``, ``priority``, ``run_at_ms``, ``unique_key``, ``replace``, ``max_attempts``, ``timeout_run_ms``, ``timeout_total_ms``.
         """
         submission: dict[str, Any] = {**options}
-        if requests:
-            submission["requests"] = [*submission.get("requests", []), *requests]
+        if work:
+            submission["requests"] = [*submission.get("requests", []), *work]
         return cast("types.Submitted", json.loads(self._native.submit(dump_request(submission))))
 
     def get(self, id: str) -> types.Job:

@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any, IO, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["CancelToken", "Chain", "Decoder", "Encoder", "Engine", "Meter", "Poller", "Resampler", "Subscription", "error_table", "filters", "panic_for_tests", "schema", "shut_logs", "version"]
+__all__ = ["CancelToken", "Chain", "Decoder", "Encoder", "Engine", "Jobs", "Meter", "Poller", "Resampler", "Subscription", "error_table", "filters", "panic_for_tests", "schema", "shut_logs", "version"]
 
 @final
 class CancelToken:
@@ -189,6 +189,10 @@ class Engine:
         """
         An engine with settings shaped like a configuration file, as JSON text.
         """
+    def analyse(self, /, source: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> str:
+        """
+        Tells what an input is like.
+        """
     def check(self, /, source: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], specifications: str, options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> str:
         """
         Looks for faults; holds the input against specifications.
@@ -212,6 +216,10 @@ class Engine:
     def encoder(self, /, target: Any | None, rate_hz: SupportsIndex, channels: SupportsIndex, format: str | None = None, metadata: str | None = None, layout: str | None = None, overwrite: bool = True) -> Encoder:
         """
         An encoder for blocks, to a path, a seekable binary file object, or (None) memory.
+        """
+    def features(self, /, source: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> tuple[str, list[tuple[str, NDArray[float32]]]]:
+        """
+        Tells what an input is like: the record, and each feature over time by name, `(frames,)` or `(bands, frames)`.
         """
     def health(self, /, probe: str | None = None) -> str:
         """
@@ -281,6 +289,68 @@ class Engine:
     def usage(self, /) -> str:
         """
         What is held of the budgets that jobs share.
+        """
+
+@final
+class Jobs:
+    """
+    Jobs in a file, a database or memory: options and records as JSON text.
+    """
+    def __new__(cls, /, engine: Engine, database: str | PathLike[str] | None = None) -> Jobs:
+        """
+        Jobs in a file or database; without, in memory.
+        """
+    def batch(self, /, id: str) -> str:
+        """
+        A batch.
+        """
+    def cancel(self, /, id: str, why: str) -> str:
+        """
+        Stops a job.
+        """
+    def close(self, /) -> None:
+        """
+        Stops, and lets go of the store.
+        """
+    def get(self, /, id: str) -> str:
+        """
+        A job.
+        """
+    def history(self, /, id: str) -> str:
+        """
+        The steps of a job's life.
+        """
+    def list(self, /, filter: str | None = None) -> str:
+        """
+        Jobs, a page at a time.
+        """
+    def retry(self, /, id: str) -> None:
+        """
+        Makes a dead or cancelled job wait again.
+        """
+    def set_gate(self, /, scope: str, gate: str) -> None:
+        """
+        Opens, pauses or drains a scope.
+        """
+    def start(self, /, options: str | None = None) -> None:
+        """
+        Starts threads that do jobs.
+        """
+    def stats(self, /) -> str:
+        """
+        How many jobs there are, where.
+        """
+    def stop(self, /, patience_s: SupportsFloat | SupportsIndex | None = None) -> int:
+        """
+        Ends them; how many jobs were handed back.
+        """
+    def submit(self, /, submission: str) -> str:
+        """
+        Queues recordings.
+        """
+    def wait(self, /, ids: str | None = None, timeout_s: SupportsFloat | SupportsIndex | None = None, cancel: CancelToken | None = None) -> bool:
+        """
+        Waits until jobs (a JSON list of names) are over; without any, until nothing is left to do.
         """
 
 @disjoint_base
