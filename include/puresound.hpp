@@ -604,12 +604,12 @@ public:
     /* Waits until these jobs (a JSON list of names) are over; for an empty text until nothing is left to do. Whether it came to that. */
     bool wait(const std::string &ids_json = std::string(), double timeout_s = -1.0, const Call &call = Call()) const {
         const detail::CallBorder border(call);
-        std::int32_t over = 0;
+        bool over = false;
         psnd_error *error = nullptr;
         const psnd_status status =
             psnd_jobs_wait(handle_.get(), detail::optional(ids_json), timeout_s, border.get(), &over, &error);
         border.done(status, error);
-        return over != 0;
+        return over;
     }
 
 private:

@@ -90,6 +90,8 @@ pub unsafe extern "C" fn psnd_jobs_submit(
 ) -> psnd_status {
     entry(out_error, || {
         let jobs = handle::get::<TheJobs>(jobs)?;
+        // Before anything is queued.
+        wanted("out_json", out_json)?;
         // SAFETY: the caller's promise.
         unsafe {
             let submission: Submission =
@@ -296,7 +298,7 @@ pub unsafe extern "C" fn psnd_jobs_stop(
 }
 
 /// Waits until the jobs named by the JSON list `ids_json` are over, whoever does them; NULL: until the threads of this have nothing left to do.
-/// At most for `timeout_s` seconds (negative: without end). `out_over`: 1 when it came to that, 0 when the time was over.
+/// At most for `timeout_s` seconds (negative: without end). `out_over`: whether it came to that before the time was over.
 ///
 /// # Safety
 /// Text is NULL or ends with a NUL; `call` is NULL or valid; `out_over` and `out_error` are NULL or writable.
@@ -306,7 +308,7 @@ pub unsafe extern "C" fn psnd_jobs_wait(
     ids_json: *const c_char,
     timeout_s: f64,
     call: *const psnd_call,
-    out_over: *mut i32,
+    out_over: *mut bool,
     out_error: *mut *mut psnd_error,
 ) -> psnd_status {
     entry(out_error, || {
@@ -316,7 +318,7 @@ pub unsafe extern "C" fn psnd_jobs_wait(
             let jobs = handle::get::<TheJobs>(jobs)?;
             let ids: Vec<JobId> = text::record("ids", ids_json)?.unwrap_or_default();
             let over = jobs.0.wait(&ids, seconds("timeout_s", timeout_s)?, &call.control.cancel)?;
-            if out_over.is_null() { Ok(()) } else { give("out_over", out_over, i32::from(over)) }
+            if out_over.is_null() { Ok(()) } else { give("out_over", out_over, over) }
         }
     })
 }

@@ -46,6 +46,7 @@ int main(int argc, char **argv) {
     test_calls();
     test_events();
     test_observe();
+    test_jobs();
     test_random();
     test_threads();
     printf("C interface: %lu calls, %lu mistakes\n", calls, mistakes);

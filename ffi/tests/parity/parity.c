@@ -1070,7 +1070,7 @@ static int work(context *self, psnd_jobs jobs, const cJSON *made, cJSON *result)
     cJSON *ids = cJSON_CreateArray();
     const cJSON *job;
     char *list;
-    int32_t over = 0;
+    bool over = false;
     size_t handed_back = 0;
     int good;
     cJSON_ArrayForEach(job, get(made, "jobs")) {
