@@ -194,6 +194,58 @@ def test_pause_and_resume(db, tmp_path):
     assert submit(db, SPEECH, "-o", tmp_path / "c.opus", check=8).json["error"]["name"] == "CONFLICT"
 
 
+def test_limits_hold_for_all_workers(db, tmp_path):
+    for name in "abc":
+        one(db, SPEECH, "-o", tmp_path / f"{name}.opus", "--queue", "narrow")
+    limit = ["jobs", "limit", "--db", db]
+    told = puresound(*limit, "queue:narrow", "--running", 1, "--rate", "100/1m", "--burst", 5, "--json").json
+    rate = {"jobs": 100, "per_ms": 60_000, "burst": 5}
+    assert told == {"scope": "queue:narrow", "limits": {"max_running": 1, "rate": rate}}
+    # What is not named stays.
+    told = puresound(*limit, "queue:narrow", "--rate", "none", "--json").json
+    assert told["limits"] == {"max_running": 1, "rate": None}
+    assert puresound(*limit, "--json").json == {"limits": [told]}
+    assert puresound(*limit).out == b"queue:narrow: 1 run at once\n"
+    workers = [worker(db, "--until-idle") for _ in range(2)]
+    for process in workers:
+        assert process.wait(timeout=120) == 0
+    lives = [show(db, job["id"])["history"] for job in puresound("jobs", "list", "--db", db, "--json").json["jobs"]]
+    times = sorted((life[1]["time_ms"], life[-1]["time_ms"]) for life in lives)
+    assert all([step["to"] for step in life][1::2] == ["running", "succeeded"] for life in lives), lives
+    assert all(before[1] <= after[0] for before, after in zip(times, times[1:])), f"one at a time: {times}"
+    puresound(*limit, "queue:narrow", "--running", "none")
+    assert puresound(*limit).out == b"no limits\n"
+
+
+def test_a_rate_spreads_jobs(db, tmp_path):
+    puresound("jobs", "limit", "all", "--rate", "1/2s", "--db", db)
+    for name in "ab":
+        one(db, SPEECH, "-o", tmp_path / f"{name}.opus")
+    assert work(db).json["done"] == 2
+    jobs = puresound("jobs", "list", "--db", db, "--json").json["jobs"]
+    began = sorted(show(db, job["id"])["history"][1]["time_ms"] for job in jobs)
+    # Times are told in whole milliseconds.
+    assert began[1] - began[0] >= 1999, began
+
+
+def test_purge_forgets_what_is_over(db, tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"no audio at all")
+    dead = one(db, bad, "-o", tmp_path / "bad.opus")
+    done = one(db, SPEECH, "-o", tmp_path / "good.opus")
+    work(db, check=1)
+    waiting = one(db, SPEECH, "-o", tmp_path / "later.opus", "--after", "1h")
+    purge = ["jobs", "purge", "--db", db, "--json", "--older-than"]
+    assert puresound(*purge, "1h").json == {"jobs": 0, "dry_run": False}
+    assert puresound(*purge, "0", "--dry-run").json == {"jobs": 2, "dry_run": True}
+    assert puresound(*purge, "0", "--state", "dead").json == {"jobs": 1, "dry_run": False}
+    puresound("jobs", "show", dead, "--db", db, check=5)
+    assert puresound(*purge, "0").json == {"jobs": 1, "dry_run": False}
+    puresound("jobs", "show", done, "--db", db, check=5)
+    assert show(db, waiting)["state"] == "scheduled"
+    assert (tmp_path / "good.opus").exists(), "files are nobody's history"
+
+
 def test_a_unique_key_is_there_once(db, tmp_path):
     first = submit(db, SPEECH, "-o", tmp_path / "a.opus", "--unique-key", "k").json["jobs"][0]
     again = submit(db, SPEECH, "-o", tmp_path / "b.opus", "--unique-key", "k").json["jobs"][0]
@@ -267,6 +319,13 @@ def test_a_schedule_makes_jobs(db, tmp_path):
     (["cancel", "018f6d2e-0000-7000-8000-000000000000"], 5),
     (["pause", "queue"], 2),
     (["list", "--state", "lost"], 2),
+    (["limit", "queue:q", "--running", "0"], 2),
+    (["limit", "queue:q", "--rate", "5"], 2),
+    (["limit", "queue:q", "--rate", "0/1s"], 5),
+    (["limit", "--running", "1"], 2),
+    (["purge"], 2),
+    (["purge", "--older-than", "x"], 5),
+    (["purge", "--older-than", "0", "--state", "running"], 5),
 ])
 def test_bad_arguments(args, code, db, tmp_path):
     args = [str(a).replace("OUT", str(tmp_path)) for a in args]

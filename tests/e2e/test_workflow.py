@@ -1,6 +1,7 @@
 """Workflows: planned, run, interrupted, resumed, cancelled."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -130,6 +131,49 @@ def test_a_run_may_be_left_to_another_process(many):
     (many / "many.yaml").unlink()
     done = workflow(many, "resume", asked["run"])
     assert b"1 made" in done.out and names(many / "out") == ["00.opus"]
+
+
+def worker(folder, *args):
+    return subprocess.Popen([BIN, "worker", "--db", str(folder / "jobs.db"), "--workers", "2", "--jsonl", *args], cwd="/",
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PURESOUND_JOBS__LEASE_MS": "1000"})
+
+
+def test_workers_do_runs_and_go_on_with_those_of_killed_ones(many):
+    run = workflow(many, "run", "many.yaml", "-i", "files=in/*.mp3", "--detach", "--json").json["run"]
+    # Beside other jobs.
+    puresound("jobs", "submit", SPEECH, "-o", many / "beside.opus", "--db", many / "jobs.db")
+    made = lambda: {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in (many / "out").glob("*.opus")}
+    seen = {}
+    for wanted in (3, 8):
+        workers = [worker(many) for _ in range(2)]
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and len(made()) < wanted:
+            time.sleep(0.02)
+        for process in workers:
+            process.kill()
+            process.communicate()
+        now = made()
+        assert wanted <= len(now) < 16 and all(now[name] == stamp for name, stamp in seen.items())
+        seen = now
+    last = worker(many, "--until-idle")
+    out, err = last.communicate(timeout=120)
+    assert last.returncode == 0, err
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["notice"]["message"] for line in lines if line["event"] == "notice"] == ["16 made"]
+    after = made()
+    assert len(after) == 16 and all(after[name] == stamp for name, stamp in seen.items()), "what was there was not touched"
+    assert (many / "beside.opus").exists()
+    report = workflow(many, "show", run, "--json").json
+    assert report["state"] == "succeeded" and all(step["state"] == "done" for step in report["steps"])
+
+
+def test_a_worker_tells_of_runs_that_failed(tmp_path):
+    (tmp_path / "w.yaml").write_text("{name: w, inputs: {file: {type: file}}, steps: [{id: a, type: measure, input: '${inputs.file}'}]}")
+    (tmp_path / "no.wav").write_bytes(b"no audio")
+    run = workflow(tmp_path, "run", "w.yaml", "-i", "file=no.wav", "--detach", "--json").json["run"]
+    puresound("worker", "--until-idle", "--db", tmp_path / "jobs.db", check=1)
+    shown = workflow(tmp_path, "show", run, "--json").json
+    assert shown["state"] == "failed" and "not a recognised audio file" in shown["error"]["message"]
 
 
 def test_failures_are_told_by_the_exit_code(tmp_path):

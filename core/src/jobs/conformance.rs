@@ -113,7 +113,10 @@ fn every_operation_in_every_state(kind: Kind) -> usize {
                 }
                 _ => {
                     world.pass(1);
-                    assert_eq!(store.purge(world.now_ms(), 10).unwrap(), usize::from(state.is_over()));
+                    assert_eq!(
+                        store.purge(world.now_ms(), &JobFilter::default()).unwrap(),
+                        usize::from(state.is_over())
+                    );
                     None
                 }
             };
@@ -795,10 +798,43 @@ cases! {
         let before = w.now_ms() + 1;
         w.pass(10);
         w.store.complete(&w.take().lease, None).unwrap();
-        assert_eq!(w.store.purge(before, 10).unwrap(), 1);
+        let all = JobFilter::default();
+        assert_eq!(w.store.purgeable(before, &all).unwrap(), 1);
+        assert_eq!(w.store.purge(before, &all).unwrap(), 1);
         assert!(w.store.get(ids[0]).is_err() && w.store.get(ids[1]).is_ok() && w.store.get(ids[2]).is_ok());
+        w.store.complete(&w.take().lease, None).unwrap();
         w.pass(1);
-        assert_eq!(w.store.purge(w.now_ms(), 0).unwrap(), 0, "not more than asked for");
+        assert_eq!(w.store.purgeable(w.now_ms(), &JobFilter { limit: 1, ..all.clone() }).unwrap(), 2);
+        assert_eq!(w.store.purge(w.now_ms(), &JobFilter { limit: 1, ..all }).unwrap(), 1, "not more than asked for");
+    }
+    a_purge_takes_what_its_filter_says |w| {
+        let ends = |queue: &str, class: FailureClass| {
+            let id = w.add(JobSpec { queue: queue.into(), ..spec() });
+            w.store.fail(&w.take().lease, &error(class)).unwrap();
+            id
+        };
+        let dead = ends("a", FailureClass::Permanent);
+        let cancelled = ends("a", FailureClass::Cancelled);
+        let other = ends("b", FailureClass::Permanent);
+        w.pass(1);
+        let filter = JobFilter { states: vec![JobState::Dead], queue: Some("a".into()), ..JobFilter::default() };
+        assert_eq!(w.store.purgeable(w.now_ms(), &filter).unwrap(), 1);
+        assert_eq!(w.store.purge(w.now_ms(), &filter).unwrap(), 1);
+        assert!(w.store.get(dead).is_err() && w.store.get(cancelled).is_ok() && w.store.get(other).is_ok());
+        assert!(matches!(w.store.history(dead), Err(Error::UnknownName { .. })), "its life is forgotten, too");
+    }
+    a_purge_leaves_batches_that_are_not_over |w| {
+        let (batch, _) = w.store.enqueue_batch("both", json!(null), vec![spec(), spec()]).unwrap();
+        w.store.complete(&w.take().lease, None).unwrap();
+        w.pass(1);
+        let all = JobFilter::default();
+        assert_eq!((w.store.purgeable(w.now_ms(), &all).unwrap(), w.store.purge(w.now_ms(), &all).unwrap()), (0, 0));
+        w.store.complete(&w.take().lease, None).unwrap();
+        w.pass(1);
+        assert_eq!(w.store.purge(w.now_ms(), &JobFilter { limit: 1, ..all.clone() }).unwrap(), 1);
+        assert_eq!(w.store.batch(batch).unwrap().total(), 1, "it goes with the last one");
+        assert_eq!(w.store.purge(w.now_ms(), &all).unwrap(), 1);
+        assert!(w.store.batch(batch).is_err() && w.store.batches(10).unwrap().is_empty());
     }
     the_history_tells_the_whole_life |w| {
         let id = w.add(spec());

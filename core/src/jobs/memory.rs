@@ -96,8 +96,11 @@ impl JobStore for MemoryStore {
     fn set_limits(&self, scope: &Scope, limits: Limits) -> Result<()> {
         self.write(|rules| rules.set_limits(scope, limits))
     }
-    fn purge(&self, finished_before_ms: u64, limit: usize) -> Result<usize> {
-        self.write(|rules| rules.purge(finished_before_ms, limit))
+    fn purge(&self, finished_before_ms: u64, filter: &JobFilter) -> Result<usize> {
+        self.write(|rules| rules.purge(finished_before_ms, filter))
+    }
+    fn purgeable(&self, finished_before_ms: u64, filter: &JobFilter) -> Result<u64> {
+        lock(&self.rows).count_finished_before(finished_before_ms, filter)
     }
     fn set_schedule(&self, schedule: Schedule) -> Result<ScheduleStatus> {
         self.write(|rules| rules.set_schedule(schedule))
@@ -208,6 +211,28 @@ impl Rows {
         let old = self.put(id, job);
         self.undo.push(Box::new(move |rows| drop(rows.put(id, old))));
     }
+
+    /// Jobs of a filter that ended before this time, without those of batches that are not over.
+    fn ended(&self, unix_ms: u64, filter: &JobFilter) -> impl Iterator<Item = &Job> {
+        let going: BTreeSet<JobId> =
+            self.jobs.values().filter(|job| !job.status.state.is_over()).filter_map(|job| job.spec.batch).collect();
+        self.jobs.values().filter(move |job| {
+            job.status.finished_ms.is_some_and(|at| at < unix_ms)
+                && fits(filter, job)
+                && job.spec.batch.is_none_or(|batch| !going.contains(&batch))
+        })
+    }
+}
+
+fn fits(filter: &JobFilter, job: &Job) -> bool {
+    let is = |wanted: &Option<String>, name: Option<&String>| wanted.is_none() || wanted.as_ref() == name;
+    (filter.states.is_empty() || filter.states.contains(&job.status.state))
+        && is(&filter.queue, Some(&job.spec.queue))
+        && is(&filter.kind, Some(&job.spec.kind))
+        && is(&filter.tenant, job.spec.tenant.as_ref())
+        && is(&filter.unique_key, job.spec.unique.as_ref().map(|u| &u.key))
+        && (filter.batch.is_none() || filter.batch == job.spec.batch)
+        && filter.after.is_none_or(|after| job.id > after)
 }
 
 impl Table for Rows {
@@ -290,22 +315,15 @@ impl Table for Rows {
     }
 
     fn list(&self, filter: &JobFilter) -> Result<Vec<Job>> {
-        let is = |wanted: &Option<String>, name: Option<&String>| wanted.is_none() || wanted.as_ref() == name;
-        let fits = |job: &&Job| {
-            (filter.states.is_empty() || filter.states.contains(&job.status.state))
-                && is(&filter.queue, Some(&job.spec.queue))
-                && is(&filter.kind, Some(&job.spec.kind))
-                && is(&filter.tenant, job.spec.tenant.as_ref())
-                && is(&filter.unique_key, job.spec.unique.as_ref().map(|u| &u.key))
-                && (filter.batch.is_none() || filter.batch == job.spec.batch)
-                && filter.after.is_none_or(|after| job.id > after)
-        };
-        Ok(self.jobs.values().filter(fits).take(filter.page()).cloned().collect())
+        Ok(self.jobs.values().filter(|job| fits(filter, job)).take(filter.page()).cloned().collect())
     }
 
-    fn finished_before(&self, unix_ms: u64, limit: usize) -> Result<Vec<JobId>> {
-        let over = |job: &&Job| job.status.state.is_over() && job.status.finished_ms.is_some_and(|at| at < unix_ms);
-        Ok(self.jobs.values().filter(over).take(limit).map(|job| job.id).collect())
+    fn finished_before(&self, unix_ms: u64, filter: &JobFilter) -> Result<Vec<(JobId, Option<JobId>)>> {
+        Ok(self.ended(unix_ms, filter).take(filter.page()).map(|job| (job.id, job.spec.batch)).collect())
+    }
+
+    fn count_finished_before(&self, unix_ms: u64, filter: &JobFilter) -> Result<u64> {
+        Ok(self.ended(unix_ms, filter).count() as u64)
     }
 
     fn counts(&self) -> Result<Vec<(String, JobState, u64)>> {
@@ -375,6 +393,13 @@ impl Table for Rows {
         let id = batch.id;
         self.batches.insert(id, batch.clone());
         self.undo.push(Box::new(move |rows| drop(rows.batches.remove(&id))));
+        Ok(())
+    }
+
+    fn remove_batch(&mut self, id: JobId) -> Result<()> {
+        if let Some(batch) = self.batches.remove(&id) {
+            self.undo.push(Box::new(move |rows| drop(rows.batches.insert(id, batch))));
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! The rules of jobs, once for every kind of store. Each function runs inside of one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -456,10 +456,15 @@ impl<'a> Rules<'a> {
         self.table.get(id)?.ok_or_else(|| unknown("job", id))
     }
 
-    pub fn purge(&mut self, finished_before_ms: u64, limit: usize) -> Result<usize> {
-        let ids = self.table.finished_before(finished_before_ms, limit)?;
-        ids.iter().try_for_each(|id| self.table.remove(*id))?;
-        Ok(ids.len())
+    pub fn purge(&mut self, finished_before_ms: u64, filter: &JobFilter) -> Result<usize> {
+        let gone = self.table.finished_before(finished_before_ms, filter)?;
+        gone.iter().try_for_each(|(id, _)| self.table.remove(*id))?;
+        for batch in gone.iter().filter_map(|(_, batch)| *batch).collect::<BTreeSet<_>>() {
+            if self.table.batch_states(batch)?.is_empty() {
+                self.table.remove_batch(batch)?;
+            }
+        }
+        Ok(gone.len())
     }
 }
 

@@ -146,11 +146,19 @@ pub trait JobStore: Send + Sync {
     /// Those of the store.
     fn stats(&self) -> Result<Stats>;
 
-    /// Forgets up to `limit` jobs that ended before `finished_before_ms`, with their history. How many.
+    /// Forgets jobs of a filter that ended before `finished_before_ms`, with their history; at most as many as a page of the filter has.
+    /// How many. What belongs to a batch stays until all of it is over: a run of a workflow knows by its steps what is done. A batch goes
+    /// with the last of its jobs.
     ///
     /// # Errors
     /// Those of the store.
-    fn purge(&self, finished_before_ms: u64, limit: usize) -> Result<usize>;
+    fn purge(&self, finished_before_ms: u64, filter: &JobFilter) -> Result<usize>;
+
+    /// How many [`JobStore::purge`] would forget, called until nothing is left.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn purgeable(&self, finished_before_ms: u64, filter: &JobFilter) -> Result<u64>;
 
     /// Adds a schedule, or replaces the one of its name, which goes on at its next tick when its times are the same.
     ///

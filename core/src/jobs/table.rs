@@ -46,8 +46,10 @@ pub(super) trait Table {
     fn succeeded_since(&self, key: &str, unix_ms: u64) -> Result<Option<JobId>>;
     /// Jobs by name.
     fn list(&self, filter: &JobFilter) -> Result<Vec<Job>>;
-    /// Jobs that ended before this time.
-    fn finished_before(&self, unix_ms: u64, limit: usize) -> Result<Vec<JobId>>;
+    /// A page of the jobs of a filter that ended before this time, with their batches; without those of batches that are not over.
+    fn finished_before(&self, unix_ms: u64, filter: &JobFilter) -> Result<Vec<(JobId, Option<JobId>)>>;
+    /// How many these are on all pages.
+    fn count_finished_before(&self, unix_ms: u64, filter: &JobFilter) -> Result<u64>;
     /// How many jobs, by queue and state.
     fn counts(&self) -> Result<Vec<(String, JobState, u64)>>;
     /// When the oldest available job could have started.
@@ -64,6 +66,8 @@ pub(super) trait Table {
     fn history(&self, id: JobId) -> Result<Vec<HistoryEntry>>;
     /// Adds a batch; its states do not count.
     fn add_batch(&mut self, batch: &Batch) -> Result<()>;
+    /// Removes a batch; its jobs are gone.
+    fn remove_batch(&mut self, id: JobId) -> Result<()>;
     /// A batch without its states.
     fn batch(&self, id: JobId) -> Result<Option<Batch>>;
     /// The newest batches without their states.

@@ -12,7 +12,7 @@ use super::step::{CustomActions, StepHandler};
 use super::watch::Running;
 use crate::Engine;
 use crate::error::{Error, Result};
-use crate::jobs::{JobHandler, JobHandlers, WorkerOptions, WorkerPool};
+use crate::jobs::{JobHandlers, WorkerOptions, WorkerPool};
 use crate::sync::Mutex;
 
 /// How a pool works.
@@ -37,7 +37,8 @@ impl Default for WorkflowOptions {
     }
 }
 
-/// Threads that do the runs of a store and their steps, until the pool is stopped or dropped. Several processes may each have one.
+/// Threads that do the runs of a store and their steps, until the pool is stopped or dropped. Several processes, on several machines when the
+/// store and the results are shared, may each have one: any of them does any step.
 pub struct WorkflowPool {
     steps: Option<WorkerPool>,
     runs: Option<WorkerPool>,
@@ -56,6 +57,24 @@ impl WorkflowPool {
         actions: CustomActions,
         options: &WorkflowOptions,
     ) -> Result<Self> {
+        Self::start_with(engine, workflows, actions, JobHandlers::new(), options)
+    }
+
+    /// As [`WorkflowPool::start`], with threads that also do jobs of other kinds: steps and jobs together are as many at a time as the
+    /// options say.
+    ///
+    /// # Errors
+    /// As [`WorkerPool::start`]; [`Error::Conflict`] for handlers of runs or steps.
+    pub fn start_with(
+        engine: Arc<Engine>,
+        workflows: &Workflows,
+        actions: CustomActions,
+        mut others: JobHandlers,
+        options: &WorkflowOptions,
+    ) -> Result<Self> {
+        if let Some(own) = [WORKFLOW, WORKFLOW_STEP].iter().find(|kind| others.contains_key(**kind)) {
+            return Err(Error::Conflict { what: format!("jobs of the kind '{own}' have a handler already") });
+        }
         let (store, results) = (workflows.store(), workflows.results());
         let running = Arc::<Running>::default();
         let (looking, watched) = (Arc::clone(&running), Arc::clone(store));
@@ -63,14 +82,13 @@ impl WorkflowPool {
         let watch = watch.map_err(|e| Error::Unavailable { what: format!("thread of a worker: {e}") })?;
         let mut pool = Self { steps: None, runs: None, running: Arc::clone(&running), watch: Some(watch) };
         let events = engine.events().clone();
-        let one = |kind: &str, handler: Arc<dyn JobHandler>, threads: usize| {
+        let one = |handlers: JobHandlers, threads: usize| {
             let own = WorkerOptions {
                 name: options.name.clone(),
                 threads,
                 queues: options.queues.clone(),
                 lease_ms: options.lease_ms,
             };
-            let handlers = JobHandlers::from([(kind.to_owned(), handler)]);
             WorkerPool::start(Arc::clone(store), handlers, Some(events.clone()), own)
         };
         let steps = StepHandler {
@@ -83,10 +101,26 @@ impl WorkflowPool {
         };
         let runs =
             RunHandler { store: Arc::clone(store), results: Arc::clone(results), events: events.clone(), running };
+        others.insert(WORKFLOW_STEP.to_owned(), Arc::new(steps));
         // Apart, so that runs that wait for their steps never take the threads that do them.
-        pool.steps = Some(one(WORKFLOW_STEP, Arc::new(steps), options.threads)?);
-        pool.runs = Some(one(WORKFLOW, Arc::new(runs), options.runs)?);
+        pool.steps = Some(one(others, options.threads)?);
+        pool.runs = Some(one(JobHandlers::from([(WORKFLOW.to_owned(), Arc::new(runs) as _)]), options.runs)?);
         Ok(pool)
+    }
+
+    /// True when there is nothing left to do for this pool, see [`WorkerPool::is_idle`]: no run goes on or could begin, and no step or
+    /// other job of its kinds.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn is_idle(&self) -> Result<bool> {
+        // First the runs: without one, nobody asks for another step in between.
+        for pool in [&self.runs, &self.steps].into_iter().flatten() {
+            if !pool.is_idle()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Takes nothing new, and waits up to `patience` for the steps that run; what is not done by then is stopped and handed back, at

@@ -48,13 +48,16 @@ pub struct FolderResults {
 }
 
 impl FolderResults {
-    /// Results below this folder, which is made when it is not there.
+    /// Results below this folder, which is made with the first one when it is not there.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Denied`].
+    /// [`Error::InvalidValue`] when there is something else in its place.
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self> {
         let folder = folder.into();
-        make_folder(&folder)?;
+        if folder.exists() && !folder.is_dir() {
+            let (value, allowed) = (folder.display().to_string(), "a folder, or nothing yet".to_owned());
+            return Err(Error::InvalidValue { name: "results".into(), value, allowed });
+        }
         Ok(Self { folder, files: Arc::new(SystemFiles) })
     }
 
@@ -86,12 +89,14 @@ impl ResultStore for FolderResults {
             return Ok(reference);
         }
         if let Some(parent) = path.parent().filter(|parent| !parent.is_dir()) {
+            let first = !self.folder.is_dir();
             make_folder(parent)?;
-            // The name of the new folder must survive a power cut, too.
-            #[cfg(unix)]
-            std::fs::File::open(&self.folder)
-                .and_then(|folder| folder.sync_all())
-                .map_err(|e| Error::io("write", Some(&self.folder), e))?;
+            // The names of new folders must survive a power cut, too.
+            sync_folder(&self.folder)?;
+            if first {
+                let above = self.folder.parent().filter(|p| !p.as_os_str().is_empty());
+                sync_folder(above.unwrap_or(Path::new(".")))?;
+            }
         }
         self.files.replace(&path, &bytes).map_err(|e| Error::io("write", Some(&path), e))?;
         Ok(reference)
@@ -112,6 +117,16 @@ impl ResultStore for FolderResults {
 
 fn changed(path: &Path) -> Error {
     Error::malformed("result of a step", None, format!("{} is not what was stored", path.display()))
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    #[cfg(unix)]
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|e| Error::io("write", Some(folder), e))?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
 }
 
 /// Makes a folder and those above it.

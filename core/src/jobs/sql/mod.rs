@@ -92,6 +92,14 @@ impl Row {
         }
     }
 
+    fn maybe_id(&mut self, column: usize) -> Result<Option<JobId>> {
+        match self.take(column) {
+            Value::Null => Ok(None),
+            Value::Id(id) => Ok(Some(JobId(u128::from_be_bytes(id)))),
+            other => Err(odd(&other)),
+        }
+    }
+
     fn state(&mut self, column: usize) -> Result<JobState> {
         let number = self.number(column)?;
         let known = usize::try_from(number).ok().and_then(|n| JobState::ALL.get(n)).copied();
@@ -165,6 +173,37 @@ impl<D: Database> Rows<D> {
     fn documents<T: DeserializeOwned>(&self, sql: &str, values: &[Value]) -> Result<Vec<T>> {
         self.0.all(sql, values)?.into_iter().map(|mut row| self.parse(&row.text(0)?)).collect()
     }
+}
+
+/// Jobs that ended before `$1`, without those of batches that are not over.
+const ENDED: &str = "finished is not null and finished<$1
+    and (batch is null or not exists (select 1 from jobs other where other.batch=jobs.batch and other.state<4))";
+
+/// The conditions of a filter, whose values are added to `values`.
+fn fits(filter: &JobFilter, values: &mut Vec<Value>) -> String {
+    let mut sql = String::new();
+    if !filter.states.is_empty() {
+        let mut states = Vec::new();
+        for state in &filter.states {
+            values.push((*state).into());
+            states.push(format!("${}", values.len()));
+        }
+        sql.push_str(&format!(" and state in ({})", states.join(",")));
+    }
+    let texts = [
+        ("queue", &filter.queue),
+        ("kind", &filter.kind),
+        ("tenant", &filter.tenant),
+        ("unique_key", &filter.unique_key),
+    ];
+    let texts = texts.into_iter().filter_map(|(column, text)| Some((column, "=", text.as_deref()?.into())));
+    let ids = [("batch", "=", filter.batch), ("id", ">", filter.after)];
+    let ids = ids.into_iter().filter_map(|(column, compare, id)| Some((column, compare, id?.into())));
+    for (column, compare, value) in texts.chain(ids) {
+        values.push(value);
+        sql.push_str(&format!(" and {column}{compare}${}", values.len()));
+    }
+    sql
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Value> {
@@ -329,40 +368,27 @@ impl<D: Database> Table for Rows<D> {
     }
 
     fn list(&self, filter: &JobFilter) -> Result<Vec<Job>> {
-        let (mut sql, mut values) = (format!("{JOB} where true"), Vec::new());
-        if !filter.states.is_empty() {
-            let mut states = Vec::new();
-            for state in &filter.states {
-                values.push((*state).into());
-                states.push(format!("${}", values.len()));
-            }
-            sql.push_str(&format!(" and state in ({})", states.join(",")));
-        }
-        let texts = [
-            ("queue", &filter.queue),
-            ("kind", &filter.kind),
-            ("tenant", &filter.tenant),
-            ("unique_key", &filter.unique_key),
-        ];
-        let texts = texts.into_iter().filter_map(|(column, text)| Some((column, "=", text.as_deref()?.into())));
-        let ids = [("batch", "=", filter.batch), ("id", ">", filter.after)];
-        let ids = ids.into_iter().filter_map(|(column, compare, id)| Some((column, compare, id?.into())));
-        for (column, compare, value) in texts.chain(ids) {
-            values.push(value);
-            sql.push_str(&format!(" and {column}{compare}${}", values.len()));
-        }
+        let mut values = Vec::new();
+        let mut sql = format!("{JOB} where true{}", fits(filter, &mut values));
         values.push((filter.page() as u64).into());
         sql.push_str(&format!(" order by id limit ${}", values.len()));
         self.jobs(&sql, &values)
     }
 
-    fn finished_before(&self, unix_ms: u64, limit: usize) -> Result<Vec<JobId>> {
-        let sql = format!(
-            "select id from jobs where finished is not null and finished<$1 order by finished, id limit $2{}",
-            self.0.locks().free
-        );
-        let rows = self.0.all(&sql, &[unix_ms.into(), (limit as u64).into()])?;
-        rows.into_iter().map(|mut row| row.id(0)).collect()
+    fn finished_before(&self, unix_ms: u64, filter: &JobFilter) -> Result<Vec<(JobId, Option<JobId>)>> {
+        let mut values = vec![unix_ms.into()];
+        let which = fits(filter, &mut values);
+        values.push((filter.page() as u64).into());
+        let (limit, free) = (values.len(), self.0.locks().free);
+        let sql = format!("select id, batch from jobs where {ENDED}{which} order by finished, id limit ${limit}{free}");
+        let rows = self.0.all(&sql, &values)?;
+        rows.into_iter().map(|mut row| Ok((row.id(0)?, row.maybe_id(1)?))).collect()
+    }
+
+    fn count_finished_before(&self, unix_ms: u64, filter: &JobFilter) -> Result<u64> {
+        let mut values = vec![unix_ms.into()];
+        let sql = format!("select count(*) from jobs where {ENDED}{}", fits(filter, &mut values));
+        self.one(&sql, &values)?.map_or(Ok(0), |mut row| row.count(0))
     }
 
     fn counts(&self) -> Result<Vec<(String, JobState, u64)>> {
@@ -425,6 +451,11 @@ impl<D: Database> Table for Rows<D> {
 
     fn add_batch(&mut self, batch: &Batch) -> Result<()> {
         self.0.run("insert into batches (id, batch) values ($1,$2)", &[batch.id.into(), json(batch)?])?;
+        Ok(())
+    }
+
+    fn remove_batch(&mut self, id: JobId) -> Result<()> {
+        self.0.run("delete from batches where id=$1", &[id.into()])?;
         Ok(())
     }
 

@@ -65,8 +65,13 @@ macro_rules! job_store {
                 let scope = scope.clone();
                 self.write(Purpose::Manage, move |rules| rules.set_limits(&scope, limits))
             }
-            fn purge(&self, finished_before_ms: u64, limit: usize) -> Result<usize> {
-                self.write(Purpose::Work, move |rules| rules.purge(finished_before_ms, limit))
+            fn purge(&self, finished_before_ms: u64, filter: &JobFilter) -> Result<usize> {
+                let filter = filter.clone();
+                self.write(Purpose::Work, move |rules| rules.purge(finished_before_ms, &filter))
+            }
+            fn purgeable(&self, finished_before_ms: u64, filter: &JobFilter) -> Result<u64> {
+                let filter = filter.clone();
+                self.read(move |table, _| table.count_finished_before(finished_before_ms, &filter))
             }
             fn set_schedule(&self, schedule: Schedule) -> Result<ScheduleStatus> {
                 self.write(Purpose::Manage, move |rules| rules.set_schedule(schedule.clone()))

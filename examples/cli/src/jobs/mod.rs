@@ -1,7 +1,9 @@
 //! `puresound jobs` and `puresound worker`: work that survives the program that asked for it.
 
 mod act;
+mod limit;
 mod list;
+mod purge;
 mod schedule;
 mod stats;
 mod submit;
@@ -40,6 +42,8 @@ enum Command {
     Retry(act::RetryArgs),
     Pause(act::PauseArgs),
     Resume(act::ResumeArgs),
+    Limit(limit::Args),
+    Purge(purge::Args),
     Stats(stats::Args),
     Schedule(schedule::Args),
 }
@@ -98,6 +102,8 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         Command::Retry(args) => act::retry(context, args),
         Command::Pause(args) => act::pause(context, args),
         Command::Resume(args) => act::resume(context, args),
+        Command::Limit(args) => limit::run(context, args),
+        Command::Purge(args) => purge::run(context, args),
         Command::Stats(args) => stats::run(context, args),
         Command::Schedule(args) => schedule::run(context, args),
     }

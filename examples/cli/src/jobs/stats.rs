@@ -1,9 +1,9 @@
 //! `puresound jobs stats`.
 
-use pure_sound::jobs::{Gate, JobState};
+use pure_sound::jobs::JobState;
 use serde_json::json;
 
-use super::StoreArgs;
+use super::{StoreArgs, limit};
 use crate::console;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -45,19 +45,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     if let Some(ms) = stats.oldest_ms {
         text += &format!("the oldest of those that could start has waited {}\n", console::duration(ms as f64 / 1e3));
     }
-    for rules in &scopes {
-        let gate = match rules.gate {
-            Gate::Open => None,
-            Gate::Paused => Some("paused".to_owned()),
-            Gate::Draining => Some("draining".to_owned()),
-        };
-        let running = rules.limits.max_running.map(|n| format!("{n} at once"));
-        let rate = rules.limits.rate.map(|r| format!("{} in {} ms, {} at once", r.jobs, r.per_ms, r.burst));
-        let all: Vec<String> = [gate, running, rate].into_iter().flatten().collect();
-        if !all.is_empty() {
-            text += &format!("{}: {}\n", console::clean(&rules.scope), all.join("; "));
-        }
-    }
+    text.extend(scopes.iter().filter_map(limit::line));
     for batch in &batches {
         let name = console::clean(&batch.name);
         text += &format!("batch {} ({name}): {} of {} over\n", batch.id, batch.over(), batch.total());

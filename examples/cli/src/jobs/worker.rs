@@ -1,28 +1,30 @@
-//! `puresound worker`: does what is queued.
+//! `puresound worker`: does what is queued, recordings and workflows alike.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use pure_sound::events::{JobState, SubscribeOptions};
-use pure_sound::jobs::{JobHandlers, PROCESS, ProcessHandler, WorkerOptions, WorkerPool};
+use pure_sound::events::{JobState, SubscribeOptions, WorkflowNotice};
+use pure_sound::jobs::{JobHandlers, PROCESS, ProcessHandler, WorkerOptions};
+use pure_sound::workflows::{CustomActions, WorkflowOptions, WorkflowPool};
 use serde_json::json;
 
 use super::StoreArgs;
 use crate::console;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::workflow;
 
 /// Longest pause before it is seen that the worker should end.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Do queued jobs until told to stop.
+/// Do queued jobs, and workflows with their steps, until told to stop.
 ///
 /// Ctrl-C or SIGTERM: no more jobs are taken; those in hand are finished within --drain-seconds, or handed back as if they had not been
 /// taken. A second one ends the program at once; its jobs are given to other workers when their lease is over.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Jobs at the same time; 0 is one per core. Default: jobs.workers of the configuration.
+    /// Jobs and steps at the same time; 0 is one per core. Default: jobs.workers of the configuration.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1024))]
     workers: Option<u32>,
     /// End when nothing is left to do: jobs that wait for their time, or for another try, stay. Exit code 1 when some died here.
@@ -52,7 +54,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let mut settings = context.config()?.current().settings.jobs.clone();
     settings.workers = args.workers.unwrap_or(settings.workers);
     settings.drain_s = args.drain_seconds.unwrap_or(settings.drain_s);
-    let store = args.store.open(&settings)?;
+    let workflows = workflow::store::at(&args.store, &settings)?;
     let engine = Arc::new(context.engine()?);
     let events = engine.events().clone();
 
@@ -77,10 +79,28 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         Ok(())
     })?;
 
-    let mut options = WorkerOptions { queues: args.queue.clone(), ..WorkerOptions::from(&settings) };
-    options.name = args.name.clone().unwrap_or(options.name);
-    let handlers = JobHandlers::from([(PROCESS.to_owned(), Arc::new(ProcessHandler::new(engine)) as _)]);
-    let pool = WorkerPool::start(Arc::clone(&store), handlers, Some(events), options)?;
+    let options = SubscribeOptions::new("workflow.notify").synchronous();
+    let _notices = events.subscribe_to::<WorkflowNotice>(options, move |notice, _| {
+        if jsonl {
+            console::print_json(&json!({ "event": "notice", "notice": notice }), true)?;
+        } else if talk {
+            console::print(&format!("{}\n", console::clean(&notice.message)))?;
+        }
+        Ok(())
+    })?;
+
+    let own = WorkerOptions::from(&settings);
+    let options = WorkflowOptions {
+        name: args.name.clone().unwrap_or(own.name),
+        threads: own.threads,
+        queues: args.queue.clone(),
+        lease_ms: own.lease_ms,
+        ..WorkflowOptions::default()
+    };
+    let handlers = JobHandlers::from([(PROCESS.to_owned(), Arc::new(ProcessHandler::new(Arc::clone(&engine))) as _)]);
+    // This program has no actions of its own.
+    let pool = WorkflowPool::start_with(engine, &workflows, CustomActions::new(), handlers, &options)?;
+    let store = workflows.store();
     let mut seen = 0;
     while !context.cancel.is_cancelled() {
         if args.until_idle && pool.is_idle()? {

@@ -2,7 +2,7 @@
 
 mod list;
 mod run;
-mod store;
+pub mod store;
 
 use clap::Subcommand;
 

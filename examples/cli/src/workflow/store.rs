@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pure_sound::Error;
+use pure_sound::config::JobSettings;
 use pure_sound::jobs::JobId;
 use pure_sound::workflows::{FolderResults, Workflows};
 
@@ -10,11 +11,15 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::jobs::StoreArgs;
 
-/// The runs in the file of jobs. Their results are beside it, in a folder of the same name that ends in .results.
+/// The runs in the file of jobs, by the configuration of this call.
 pub fn open(context: &Context, args: &StoreArgs) -> Result<Workflows, Failure> {
-    let settings = context.config()?.current().settings.jobs.clone();
-    let results = FolderResults::new(args.path(&settings)?.with_extension("results"))?;
-    Ok(Workflows::new(args.open(&settings)?, Arc::new(results)))
+    at(args, &context.config()?.current().settings.jobs)
+}
+
+/// The runs in the file of jobs. Their results are beside it, in a folder of the same name that ends in .results.
+pub fn at(args: &StoreArgs, settings: &JobSettings) -> Result<Workflows, Failure> {
+    let results = FolderResults::new(args.path(settings)?.with_extension("results"))?;
+    Ok(Workflows::new(args.open(settings)?, Arc::new(results)))
 }
 
 /// A run by its name.
