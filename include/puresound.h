@@ -1400,7 +1400,7 @@ psnd_status psnd_jobs_stop(psnd_jobs jobs,
 
 /**
  * Waits until the jobs named by the JSON list 'ids_json' are over, whoever does them; NULL: until the threads of this have nothing left to do.
- * At most for 'timeout_s' seconds (negative: without end). 'out_over': 1 when it came to that, 0 when the time was over.
+ * At most for 'timeout_s' seconds (negative: without end). 'out_over': whether it came to that before the time was over.
  *
  * The caller sees to it:
  * Text is NULL or ends with a NUL; 'call' is NULL or valid; 'out_over' and 'out_error' are NULL or writable.
@@ -1410,7 +1410,7 @@ psnd_status psnd_jobs_wait(psnd_jobs jobs,
                            const char *ids_json,
                            double timeout_s,
                            const psnd_call *call,
-                           int32_t *out_over,
+                           bool *out_over,
                            psnd_error **out_error);
 
 /**

@@ -106,7 +106,7 @@ static void test_wrong(psnd_engine engine) {
     CHECK(jobs == 0);
     OK(psnd_jobs_open(engine, NULL, &jobs, NULL));
     FAILS(INVALID_VALUE, "\"submission\"", psnd_jobs_submit(jobs, NULL, &text, &error));
-    FAILS(INVALID_VALUE, "\"submission\"", psnd_jobs_submit(jobs, "[]", &text, &error));
+    FAILS(INVALID_VALUE, "\"submission\"", psnd_jobs_submit(jobs, "7", &text, &error));
     FAILS(INVALID_VALUE, "\"requests\"", psnd_jobs_submit(jobs, "{}", &text, &error));
     FAILS(INVALID_VALUE, "out_json", psnd_jobs_submit(jobs, submission("x.wav", ""), NULL, &error));
     FAILS(OUT_OF_RANGE, "priority", psnd_jobs_submit(jobs, submission("x.wav", ",\"priority\":-101"), &text, &error));
