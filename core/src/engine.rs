@@ -6,6 +6,7 @@ mod audio;
 mod cached;
 #[cfg(test)]
 mod cached_tests;
+mod compare;
 mod compose;
 mod current;
 mod memory;
@@ -37,6 +38,7 @@ use crate::services::seams::{Clock, FileSystem, IdGenerator, Operation, Policy};
 use crate::services::{ServiceBuilder, Services};
 use admission::Admitted;
 pub use analyse::{AnalyseOptions, FeatureArrays};
+pub use compare::CompareOptions;
 use compose::{Composition, Parts, add_defaults};
 use observed::{Call, Observed, Watched};
 use run_events::RunEvents;

@@ -4,9 +4,11 @@
 //! peaks. Its parts can be used alone: each has `new`, `push` and `finish`, takes blocks of any size with the same result, and keeps its
 //! memory bounded unless it says otherwise.
 //!
-//! [`quality`] tells what is wrong with a recording, [`delivery`] whether it holds the specification of who receives it.
+//! [`quality`] tells what is wrong with a recording, [`delivery`] whether it holds the specification of who receives it, [`compare`] how far
+//! it lies off a reference.
 
 pub mod activity;
+pub mod compare;
 #[cfg(test)]
 mod conformance;
 pub mod delivery;

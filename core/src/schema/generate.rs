@@ -4,11 +4,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use crate::analysis::Analysis;
+use crate::analysis::compare::Comparison;
 use crate::analysis::delivery::CheckReport;
 use crate::audio::Spec;
 use crate::config::Settings;
 use crate::dsp::resampler::Quality;
-use crate::engine::AnalyseOptions;
+use crate::engine::{AnalyseOptions, CompareOptions};
 use crate::error::ErrorCode;
 use crate::events;
 use crate::filters::{FilterInfo, FilterSpec};
@@ -63,6 +64,8 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("check", schema::<CheckReport>()),
         ("analysis", schema::<Analysis>()),
         ("analyse_options", schema::<AnalyseOptions>()),
+        ("comparison", schema::<Comparison>()),
+        ("compare_options", schema::<CompareOptions>()),
         ("spec", schema::<Spec>()),
         ("resample_quality", schema::<Quality>()),
         ("negotiated", schema::<Negotiated>()),

@@ -79,6 +79,7 @@ mod tests {
             ("media_info", include_str!("../../../configs/schema/probe.json")),
             ("check", include_str!("../../../configs/schema/check.json")),
             ("analysis", include_str!("../../../configs/schema/analysis.json")),
+            ("comparison", include_str!("../../../configs/schema/comparison.json")),
             ("workflow", include_str!("../../../configs/schema/workflow.json")),
         ];
         assert!(generate() == STORED, "core/src/schema/all.json is not fresh: run tests/update-generated");

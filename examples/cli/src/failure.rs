@@ -16,7 +16,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (0, "done"),
     (
         1,
-        "done, but some files of many failed, with --strict a target or check was missed, a specification of check was not met, or health fails",
+        "done, but some files of many failed, with --strict a target or check was missed, a specification of check or a limit of compare was not met, or health fails",
     ),
     (2, "wrong usage"),
     (3, "the input is not audio, damaged beyond use, or empty"),

@@ -374,7 +374,8 @@ impl WriteArgs {
     }
 }
 
-fn split_pair<'a>(name: &str, text: &'a str) -> Result<(&'a str, &'a str), Error> {
+/// The two sides of `NAME=VALUE`.
+pub fn split_pair<'a>(name: &str, text: &'a str) -> Result<(&'a str, &'a str), Error> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim(), value.trim())),
         _ => Err(invalid(name, text, "NAME=VALUE")),

@@ -6,6 +6,7 @@
 mod analyse;
 mod batch;
 mod check;
+mod compare;
 mod completions;
 mod config;
 mod console;
@@ -66,6 +67,7 @@ enum Command {
     Check(check::Args),
     #[command(alias = "analyze")]
     Analyse(analyse::Args),
+    Compare(compare::Args),
     Resample(resample::Args),
     Presets(presets::Args),
     Filters(filters::Args),
@@ -109,6 +111,7 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Loudness(args) => loudness::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Analyse(args) => analyse::run(context, &args),
+        Command::Compare(args) => compare::run(context, &args),
         Command::Resample(args) => resample::run(context, &args),
         Command::Presets(args) => presets::run(context, &args),
         Command::Filters(args) => filters::run(context, &args),
@@ -147,6 +150,7 @@ mod tests {
             "puresound tags --json IN",
             "puresound loudness IN --json",
             "puresound analyse IN --json --series --peaks OUT.dat",
+            "puresound compare A B --json --no-align --max nmr_db=-6",
             "puresound resample IN OUT.wav --rate 48000",
             "puresound process IN -o OUT -o OUT2 --preset podcast --filter highpass:cutoff_hz=80 --loudness -16 \
              --true-peak -1 --rate 48000 --bitrate 96 --json",
