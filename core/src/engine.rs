@@ -10,6 +10,7 @@ mod current;
 mod memory;
 mod observed;
 mod part_metrics;
+mod pictures;
 mod quality;
 mod retry;
 mod run_events;

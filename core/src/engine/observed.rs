@@ -26,6 +26,7 @@ pub(super) enum Call {
     Measure,
     Quality,
     Analyse,
+    Picture,
     Decode,
     Plan,
     Process,
@@ -33,13 +34,14 @@ pub(super) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Open,
         Self::Probe,
         Self::Tags,
         Self::Measure,
         Self::Quality,
         Self::Analyse,
+        Self::Picture,
         Self::Decode,
         Self::Plan,
         Self::Process,
@@ -55,6 +57,7 @@ impl Call {
             Self::Measure => "measure",
             Self::Quality => "quality",
             Self::Analyse => "analyse",
+            Self::Picture => "picture",
             Self::Decode => "decode",
             Self::Plan => "plan",
             Self::Process => "process",

@@ -27,12 +27,15 @@ mod presets;
 mod probe;
 mod process;
 mod progress;
+mod recommend;
 mod report;
 mod resample;
 mod schema;
 mod signals;
+mod spectrogram;
 mod stdio;
 mod tags;
+mod waveform;
 #[cfg(feature = "jobs")]
 mod workflow;
 
@@ -66,6 +69,9 @@ enum Command {
     Check(check::Args),
     #[command(alias = "analyze")]
     Analyse(analyse::Args),
+    Recommend(recommend::Args),
+    Waveform(waveform::Args),
+    Spectrogram(spectrogram::Args),
     Resample(resample::Args),
     Presets(presets::Args),
     Filters(filters::Args),
@@ -109,6 +115,9 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Loudness(args) => loudness::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Analyse(args) => analyse::run(context, &args),
+        Command::Recommend(args) => recommend::run(context, &args),
+        Command::Waveform(args) => waveform::run(context, &args),
+        Command::Spectrogram(args) => spectrogram::run(context, &args),
         Command::Resample(args) => resample::run(context, &args),
         Command::Presets(args) => presets::run(context, &args),
         Command::Filters(args) => filters::run(context, &args),
@@ -147,6 +156,11 @@ mod tests {
             "puresound tags --json IN",
             "puresound loudness IN --json",
             "puresound analyse IN --json --series --peaks OUT.dat",
+            "puresound recommend IN --json",
+            "puresound process IN -o OUT --auto --content speech --html OUT.html",
+            "puresound plan IN -o OUT --auto",
+            "puresound waveform IN OUT.png --width 800 --db",
+            "puresound spectrogram IN OUT.png --scale mel --min-db -90",
             "puresound resample IN OUT.wav --rate 48000",
             "puresound process IN -o OUT -o OUT2 --preset podcast --filter highpass:cutoff_hz=80 --loudness -16 \
              --true-peak -1 --rate 48000 --bitrate 96 --json",
