@@ -12,6 +12,7 @@ mod current;
 mod memory;
 mod observed;
 mod part_metrics;
+mod pictures;
 mod quality;
 mod retry;
 mod run_events;

@@ -4,8 +4,8 @@
 //! peaks. Its parts can be used alone: each has `new`, `push` and `finish`, takes blocks of any size with the same result, and keeps its
 //! memory bounded unless it says otherwise.
 //!
-//! [`quality`] tells what is wrong with a recording, [`delivery`] whether it holds the specification of who receives it, [`compare`] how far
-//! it lies off a reference.
+//! [`picture`] draws a recording, [`page`] shows people all that is known of it, [`quality`] tells what is wrong with it, [`recommend`] what to
+//! do about that, [`delivery`] whether it holds the specification of who receives it, [`compare`] how far it lies off a reference.
 
 pub mod activity;
 pub mod compare;
@@ -14,7 +14,10 @@ mod conformance;
 pub mod delivery;
 mod driver;
 pub mod features;
+pub mod page;
+pub mod picture;
 pub mod quality;
+pub mod recommend;
 mod report;
 pub mod rhythm;
 pub mod tonal;

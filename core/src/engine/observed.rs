@@ -27,6 +27,7 @@ pub(super) enum Call {
     Quality,
     Analyse,
     Compare,
+    Picture,
     Decode,
     Plan,
     Process,
@@ -34,7 +35,7 @@ pub(super) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Open,
         Self::Probe,
         Self::Tags,
@@ -42,6 +43,7 @@ impl Call {
         Self::Quality,
         Self::Analyse,
         Self::Compare,
+        Self::Picture,
         Self::Decode,
         Self::Plan,
         Self::Process,
@@ -58,6 +60,7 @@ impl Call {
             Self::Quality => "quality",
             Self::Analyse => "analyse",
             Self::Compare => "compare",
+            Self::Picture => "picture",
             Self::Decode => "decode",
             Self::Plan => "plan",
             Self::Process => "process",

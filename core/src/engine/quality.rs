@@ -5,13 +5,14 @@ use super::admission::Admitted;
 use super::observed::Call;
 use crate::analysis::delivery::{self, CheckReport};
 use crate::analysis::quality::{QualityAnalyser, QualityParams, QualityReport};
+use crate::analysis::recommend::{RecommendOptions, Recommendation, recommend};
 use crate::audio::Buffer;
 use crate::cache::Kind;
 use crate::error::Result;
 use crate::formats::{MediaInfo, ReadOptions, SampleFormat, Source};
 use crate::presets::{Facts, Suggestion, suggest};
 use crate::processing::progress::Tracker;
-use crate::processing::{Control, Cost, Stage};
+use crate::processing::{Control, Cost, Recipe, Stage};
 
 /// Frames that are decoded at a time.
 const BLOCK_FRAMES: usize = 8_192;
@@ -81,5 +82,17 @@ impl Engine {
     /// As [`Engine::quality`].
     pub fn suggest_presets(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<Vec<Suggestion>> {
         Ok(suggest(&Facts::of(&self.quality(source, options, control)?)))
+    }
+
+    /// What to do with an input: preset, filters, channels, codec and bit rate, each with its reason and the measurement behind it, and all of
+    /// it as a recipe; see [`recommend`]. The whole input is looked at.
+    ///
+    /// # Errors
+    /// As [`Engine::quality`]; [`crate::Error::UnknownName`] when a preset of the library was taken away.
+    pub fn recommend(&self, source: Source, options: &RecommendOptions, control: &Control) -> Result<Recommendation> {
+        let quality = self.quality(source, &options.read, control)?;
+        let recommendation = recommend(&quality, options.content, &self.presets)?;
+        let read = options.read.clone();
+        Ok(Recommendation { recipe: Recipe { read, ..recommendation.recipe }, ..recommendation })
     }
 }

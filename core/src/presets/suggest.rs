@@ -3,12 +3,13 @@
 //! The rules are the table below and nothing else: each adds points to a preset when a fact lies in a range, and says why. They tell
 //! speech from music by what the quality report knows (band, channels, noise in the pauses, dynamics), so this is a hint and no verdict.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::quality::QualityReport;
 
 /// What rules can look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
     /// Number of channels.
@@ -29,9 +30,19 @@ pub enum Fact {
     HumDbfs,
     /// Length in seconds.
     DurationS,
+    /// Sound against noise in dB.
+    SnrDb,
+    /// Silence before the sound in seconds.
+    SilenceAtStartS,
+    /// Silence after the sound in seconds.
+    SilenceAtEndS,
+    /// How sure it is that this is speech, 0 to 1; only when a host or a classifier says so.
+    Speech,
+    /// How sure it is that this is music, 0 to 1; likewise.
+    Music,
 }
 
-use Fact::{BandwidthHz, Channels, DrDb, DurationS, FloorFlatness, HumDbfs, NoiseFloorDbfs, SideDb};
+use Fact::{BandwidthHz, Channels, DrDb, DurationS, FloorFlatness, HumDbfs, Music, NoiseFloorDbfs, SideDb, Speech};
 
 /// Measured facts; what could not be measured is none.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,8 +70,19 @@ impl Facts {
             (DrDb, m.dr_db),
             (HumDbfs, m.hum_dbfs),
             (DurationS, Some(m.duration_s)),
+            (Fact::SnrDb, m.snr_db),
+            (Fact::SilenceAtStartS, Some(m.silence_at_start_s)),
+            (Fact::SilenceAtEndS, Some(m.silence_at_end_s)),
         ];
         Self::new(all.into_iter().filter_map(|(fact, value)| Some((fact, value?))))
+    }
+
+    /// These facts with another one, which replaces what was known of it.
+    #[must_use]
+    pub fn with(mut self, fact: Fact, value: f64) -> Self {
+        self.0.retain(|(known, _)| *known != fact);
+        self.0.extend(value.is_finite().then_some((fact, value)));
+        self
     }
 
     /// One fact.
@@ -76,7 +98,13 @@ const ANY: f64 = f64::INFINITY;
 
 /// Preset, fact, from, to (both included), points, why.
 #[rustfmt::skip]
-const RULES: [Rule; 20] = [
+const RULES: [Rule; 26] = [
+    Rule("podcast",      Speech,         0.5,    ANY, 4, "speech"),
+    Rule("podcast_mono", Speech,         0.5,    ANY, 4, "speech"),
+    Rule("voice_note",   Speech,         0.5,    ANY, 3, "speech"),
+    Rule("speech_clean", Speech,         0.5,    ANY, 3, "speech"),
+    Rule("music_master", Music,          0.5,    ANY, 4, "music"),
+    Rule("streaming",    Music,          0.5,    ANY, 4, "music"),
     Rule("podcast",      Channels,       2.0,    2.0, 1, "two channels"),
     Rule("podcast",      SideDb,       -30.0,  -12.0, 1, "a voice in the middle with a little room around it"),
     Rule("podcast",      FloorFlatness,  0.42,   1.0, 1, "pauses with noise in them: speech"),
@@ -100,7 +128,8 @@ const RULES: [Rule; 20] = [
 ];
 
 /// Why a preset was suggested.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SuggestionReason")]
 pub struct Reason {
     /// What was looked at.
     pub fact: Fact,
@@ -113,7 +142,7 @@ pub struct Reason {
 }
 
 /// A preset that may fit.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Suggestion {
     /// Its name.
     pub preset: String,
@@ -174,6 +203,10 @@ mod tests {
         assert_eq!(best(&mix), "music_master");
         assert_eq!(best(&[(Channels, 2.0), (SideDb, -8.0), (DrDb, 5.0)]), "streaming");
         assert_eq!(best(&[]), "");
+        // Who knows what it is outweighs what the sound looks like.
+        let dense = [(Channels, 2.0), (SideDb, -8.0), (DrDb, 5.0), (Speech, 1.0)];
+        assert_eq!(best(&dense), "podcast");
+        assert_eq!(best(&[(Channels, 1.0), room, (Music, 1.0)]), "music_master");
         assert_eq!(best(&[(SideDb, f64::NAN)]), "", "what was not measured speaks for nothing");
     }
 

@@ -172,41 +172,46 @@ pub(crate) fn new_meter(spec: Spec) -> Result<LoudnessMeter> {
     LoudnessMeter::new(spec, MeterOptions::default())
 }
 
+/// Decodes a whole stream on a thread of its own, and hands every block to `each`, which may change it.
+pub(crate) fn each_block(
+    decoder: &mut dyn Decoder,
+    tracker: &Tracker<'_>,
+    each: &mut dyn FnMut(&mut Buffer) -> Result<()>,
+) -> Result<()> {
+    let stage = Stage::Analyse;
+    let _span = tracing::info_span!("analyse", stage = stage.name()).entered();
+    let spec = decoder.info().spec;
+    let _blocks = tracker.memory().take(pipe_bytes(spec))?;
+    let read = |send: BlockSender<f32>| {
+        let mut block = Buffer::new(spec, BLOCK_FRAMES);
+        while decoder.read(&mut block, BLOCK_FRAMES)? > 0 {
+            tracker.check()?;
+            tracker.advance(stage, block.frames(), spec.rate_hz);
+            send.send_away(&mut block)?;
+        }
+        Ok(())
+    };
+    two_stages::<f32, _, _>(read, |receive| receive.drain(each)).map(drop)
+}
+
 /// Decodes and analyses a whole stream on two threads.
 pub(crate) fn analyse_all(
     decoder: &mut dyn Decoder,
     params: &AnalysisParams,
     tracker: &Tracker<'_>,
 ) -> Result<Analysis> {
-    let stage = Stage::Analyse;
-    let _span = tracing::info_span!("analyse", stage = stage.name()).entered();
-    let spec = decoder.info().spec;
-    let _blocks = tracker.memory().take(pipe_bytes(spec))?;
     let mut kept = tracker.memory().take(0)?;
     let mut counted = 0;
-    let mut analyser = Analyser::new(spec, params)?;
-    two_stages::<f32, _, _>(
-        |send| {
-            let mut block = Buffer::new(spec, BLOCK_FRAMES);
-            while decoder.read(&mut block, BLOCK_FRAMES)? > 0 {
-                tracker.check()?;
-                tracker.advance(stage, block.frames(), spec.rate_hz);
-                send.send_away(&mut block)?;
-            }
-            Ok(())
-        },
-        |receive| {
-            receive.drain(&mut |block| {
-                analyser.push(block)?;
-                let bytes = analyser.kept_bytes();
-                if bytes > counted {
-                    kept.grow(bytes - counted)?;
-                    counted = bytes;
-                }
-                Ok(())
-            })
-        },
-    )?;
+    let mut analyser = Analyser::new(decoder.info().spec, params)?;
+    each_block(decoder, tracker, &mut |block| {
+        analyser.push(block)?;
+        let bytes = analyser.kept_bytes();
+        if bytes > counted {
+            kept.grow(bytes - counted)?;
+            counted = bytes;
+        }
+        Ok(())
+    })?;
     analyser.finish()
 }
 

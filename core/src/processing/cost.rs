@@ -35,6 +35,12 @@ impl Cost {
         Self { least: Amounts { memory_bytes, threads: 2, files: 1, temp_disk_bytes: 0 }, spool_bytes: Some(0) }
     }
 
+    /// The same with so much more memory.
+    pub fn with_memory(mut self, bytes: u64) -> Self {
+        self.least.memory_bytes += bytes;
+        self
+    }
+
     /// What [`analyse_features`](super::analyse_features) takes; series are counted while they grow.
     pub fn of_analysing(stream: &StreamInfo) -> Self {
         let memory_bytes = JOB_BYTES + ANALYSIS_BYTES + pipe_bytes(stream.spec);

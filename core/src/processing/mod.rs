@@ -37,6 +37,7 @@ pub(crate) use run::{Resources, refuse_input_as_output, run};
 pub use stream::{EncodeTarget, StreamEncoder};
 
 use crate::analysis::{Analysis, AnalysisParams};
+use crate::audio::Buffer;
 use crate::error::Result;
 use crate::formats::{Decoder, StreamInfo};
 use crate::meter::Loudness;
@@ -64,6 +65,20 @@ pub(crate) fn analyse_features(
     let analysis = analyse::analyse_all(decoder, params, &tracker)?;
     tracker.done();
     Ok(analysis)
+}
+
+/// Decodes all of an input, and hands every block to `each`.
+pub(crate) fn read_blocks(
+    decoder: &mut dyn Decoder,
+    control: &Control,
+    memory: &MemoryAccount,
+    each: &mut dyn FnMut(&mut Buffer) -> Result<()>,
+) -> Result<()> {
+    let (rate_hz, frames) = (decoder.info().spec.rate_hz, decoder.info().duration.map(|d| d.frames));
+    let tracker = progress::Tracker::for_reading(control, rate_hz, frames).with_memory(memory);
+    analyse::each_block(decoder, &tracker, each)?;
+    tracker.done();
+    Ok(())
 }
 
 /// Decodes and measures all of an input.

@@ -3,9 +3,12 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::analysis::Analysis;
 use crate::analysis::compare::Comparison;
 use crate::analysis::delivery::CheckReport;
+use crate::analysis::page::{AnalysisPage, PageOptions};
+use crate::analysis::picture::{SpectrogramOptions, WaveformOptions};
+use crate::analysis::recommend::{RecommendOptions, Recommendation};
+use crate::analysis::{Analysis, PeakParams, Peaks};
 use crate::audio::Spec;
 use crate::config::Settings;
 use crate::dsp::resampler::Quality;
@@ -66,6 +69,14 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("analyse_options", schema::<AnalyseOptions>()),
         ("comparison", schema::<Comparison>()),
         ("compare_options", schema::<CompareOptions>()),
+        ("waveform_options", schema::<WaveformOptions>()),
+        ("spectrogram_options", schema::<SpectrogramOptions>()),
+        ("page_options", schema::<PageOptions>()),
+        ("analysis_page", schema::<AnalysisPage>()),
+        ("recommend_options", schema::<RecommendOptions>()),
+        ("recommendation", schema::<Recommendation>()),
+        ("peak_params", schema::<PeakParams>()),
+        ("peaks", schema::<Peaks>()),
         ("spec", schema::<Spec>()),
         ("resample_quality", schema::<Quality>()),
         ("negotiated", schema::<Negotiated>()),

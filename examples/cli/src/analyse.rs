@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use pure_sound::Error;
-use pure_sound::analysis::{Analysis, PeakParams, Peaks};
+use pure_sound::analysis::page::PageOptions;
+use pure_sound::analysis::{Analysis, PeakParams};
 use pure_sound::engine::AnalyseOptions;
 use pure_sound::formats::ReadOptions;
 
-use crate::context::Context;
+use crate::context::{Context, write_whole};
 use crate::failure::Failure;
 use crate::job::ReadArgs;
 use crate::progress::Progress;
+use crate::waveform::{PeakFormat, peak_bytes};
 use crate::{console, report, stdio};
 
 /// Tell what a recording is like: loudness, features, tempo, key, pitch, sound and silence.
@@ -33,13 +34,23 @@ pub struct Args {
     /// Bits of the peaks: 8 or 16.
     #[arg(long, value_name = "BITS", default_value_t = 16, requires = "peaks")]
     pub peak_bits: u8,
+    /// Write a page with everything that is known: waveform, loudness over time, spectrogram, faults, facts. It is one file that needs
+    /// nothing else.
+    #[arg(long, value_name = "OUT.html")]
+    pub html: Option<PathBuf>,
+    /// With --html: specification to hold it against, as with 'check'; may be given several times.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "html")]
+    pub spec: Vec<String>,
+    /// With --html: loudness to draw a line at, in LUFS.
+    #[arg(long, value_name = "LUFS", allow_negative_numbers = true, requires = "html")]
+    pub target: Option<f64>,
     #[command(flatten)]
     pub read: ReadArgs,
 }
 
 pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     if let Some(path) = &args.peaks {
-        format_of(path)?; // before the work
+        PeakFormat::of("peaks", path, "a name that ends with .json or .dat")?; // before the work
     }
     let engine = context.engine()?;
     let mut options = AnalyseOptions { read: args.read.options(ReadOptions::default())?, ..AnalyseOptions::default() };
@@ -48,12 +59,26 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     options.analysis.peaks =
         args.peaks.as_ref().map(|_| PeakParams { samples_per_pixel: args.samples_per_pixel, ..PeakParams::default() });
     let progress = Progress::of_job(context);
-    let result = stdio::source(&args.input)
-        .and_then(|source| Ok(engine.analyse(source, &options, &context.control(&progress))?));
+    let source = stdio::source(&args.input)?;
+    let mut analysis = match &args.html {
+        None => engine.analyse(source, &options, &context.control(&progress))?,
+        Some(path) => {
+            let page = PageOptions {
+                read: options.read,
+                title: stdio::is_dash(&args.input).then(|| "standard input".into()),
+                analysis: options.analysis,
+                specifications: args.spec.clone(),
+                target_lufs: args.target,
+                ..PageOptions::default()
+            };
+            let page = engine.analysis_page(source, &page, &context.control(&progress))?;
+            write_whole(path, page.html.as_bytes())?;
+            page.analysis
+        }
+    };
     drop(progress);
-    let mut analysis = result?;
     if let (Some(path), Some(peaks)) = (&args.peaks, analysis.waveform.take()) {
-        write_peaks(path, &peaks, args.peak_bits)?;
+        write_whole(path, &peak_bytes(path, &peaks, args.peak_bits)?)?;
     }
     if context.is_json() {
         console::print_json(&analysis, context.args.jsonl)?;
@@ -61,32 +86,6 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         console::print(&text(&analysis))?;
     }
     Ok(())
-}
-
-/// A format of peaks.
-enum PeakFormat {
-    Json,
-    Dat,
-}
-
-fn format_of(path: &std::path::Path) -> Result<PeakFormat, Error> {
-    match path.extension().and_then(|e| e.to_str()) {
-        Some("json") => Ok(PeakFormat::Json),
-        Some("dat") => Ok(PeakFormat::Dat),
-        _ => Err(Error::InvalidValue {
-            name: "peaks".into(),
-            value: path.display().to_string(),
-            allowed: "a name that ends with .json or .dat".into(),
-        }),
-    }
-}
-
-fn write_peaks(path: &std::path::Path, peaks: &Peaks, bits: u8) -> Result<(), Error> {
-    let bytes = match format_of(path)? {
-        PeakFormat::Json => format!("{}\n", peaks.to_json(bits)?).into_bytes(),
-        PeakFormat::Dat => peaks.to_dat(bits)?,
-    };
-    std::fs::write(path, bytes).map_err(|e| Error::io("write", Some(path), e))
 }
 
 fn text(a: &Analysis) -> String {

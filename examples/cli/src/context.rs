@@ -94,11 +94,7 @@ impl Context {
         let (Some(path), Some(metrics)) = (&self.args.metrics_file, self.metrics.get()) else { return Ok(()) };
         let older = path.extension().is_some_and(|e| e == "prom");
         let text = if older { metrics.to_prometheus() } else { metrics.to_openmetrics() };
-        if let Err(error) = SystemFiles.replace(path, text.as_bytes()) {
-            return Err(Error::io("write", Some(path), error).into());
-        }
-        readable(path);
-        Ok(())
+        write_whole(path, text.as_bytes())
     }
 
     /// An engine with this configuration and, over it, the options of the command line.
@@ -158,7 +154,16 @@ pub fn own_config() -> Option<PathBuf> {
     Some(folder?.join("puresound").join("config.yaml"))
 }
 
-/// Figures are for others to read: a new file gets the usual permissions instead of those of a private one.
+/// Writes a file that appears whole or not at all, for everybody to read.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    if let Err(error) = SystemFiles.replace(path, bytes) {
+        return Err(Error::io("write", Some(path), error).into());
+    }
+    readable(path);
+    Ok(())
+}
+
+/// Figures and pictures are for others to read: a new file gets the usual permissions instead of those of a private one.
 fn readable(path: &Path) {
     #[cfg(unix)]
     {

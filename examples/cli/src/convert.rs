@@ -30,11 +30,14 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     recipe.read = args.read.options(recipe.read)?;
     let job = Job {
         input: &args.input,
+        name: &args.input,
         outputs: &args.output,
         write: &args.write,
         preset: None,
         strict: false,
         verbose: false,
+        html: None,
+        chosen: None,
     };
     job.run(context, &engine, recipe)
 }

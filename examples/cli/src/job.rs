@@ -173,18 +173,24 @@ impl SoundArgs {
             request["preset"] = name.as_str().into();
         }
         let mut recipe = engine.recipe(&request)?;
+        self.over(&mut recipe)?;
+        Ok(recipe)
+    }
+
+    /// Puts the options over a recipe that was made from a preset.
+    pub fn over(&self, recipe: &mut Recipe) -> Result<(), Failure> {
         if self.no_preset_filters {
             recipe.filters.clear();
         }
         for spec in &self.filter {
             recipe.filters.push(FilterSpec::parse(spec)?);
         }
-        self.apply_level(&mut recipe)?;
+        self.apply_level(recipe)?;
         if let Some(start) = self.trim_start {
             recipe.trim.start_s = start;
         }
         recipe.trim.end_s = self.trim_end.or(recipe.trim.end_s);
-        Ok(recipe)
+        Ok(())
     }
 
     fn apply_level(&self, recipe: &mut Recipe) -> Result<(), Failure> {

@@ -28,12 +28,15 @@ mod presets;
 mod probe;
 mod process;
 mod progress;
+mod recommend;
 mod report;
 mod resample;
 mod schema;
 mod signals;
+mod spectrogram;
 mod stdio;
 mod tags;
+mod waveform;
 #[cfg(feature = "jobs")]
 mod workflow;
 
@@ -68,6 +71,9 @@ enum Command {
     #[command(alias = "analyze")]
     Analyse(analyse::Args),
     Compare(compare::Args),
+    Recommend(recommend::Args),
+    Waveform(waveform::Args),
+    Spectrogram(spectrogram::Args),
     Resample(resample::Args),
     Presets(presets::Args),
     Filters(filters::Args),
@@ -112,6 +118,9 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Check(args) => check::run(context, &args),
         Command::Analyse(args) => analyse::run(context, &args),
         Command::Compare(args) => compare::run(context, &args),
+        Command::Recommend(args) => recommend::run(context, &args),
+        Command::Waveform(args) => waveform::run(context, &args),
+        Command::Spectrogram(args) => spectrogram::run(context, &args),
         Command::Resample(args) => resample::run(context, &args),
         Command::Presets(args) => presets::run(context, &args),
         Command::Filters(args) => filters::run(context, &args),
@@ -151,6 +160,11 @@ mod tests {
             "puresound loudness IN --json",
             "puresound analyse IN --json --series --peaks OUT.dat",
             "puresound compare A B --json --no-align --max nmr_db=-6",
+            "puresound recommend IN --json",
+            "puresound process IN -o OUT --auto --content speech --html OUT.html",
+            "puresound plan IN -o OUT --auto",
+            "puresound waveform IN OUT.png --width 800 --db",
+            "puresound spectrogram IN OUT.png --scale mel --min-db -90",
             "puresound resample IN OUT.wav --rate 48000",
             "puresound process IN -o OUT -o OUT2 --preset podcast --filter highpass:cutoff_hz=80 --loudness -16 \
              --true-peak -1 --rate 48000 --bitrate 96 --json",

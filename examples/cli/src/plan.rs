@@ -3,13 +3,17 @@
 use std::path::PathBuf;
 
 use pure_sound::Engine;
+use pure_sound::analysis::recommend::Recommendation;
 use pure_sound::processing::{Plan, Recipe};
 
 use crate::console;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::job::{ReadArgs, SoundArgs, WriteArgs};
-use crate::{report, stdio};
+use crate::process::WithRecommendation;
+use crate::recommend::{self, AutoArgs};
+use crate::report;
+use crate::stdio::{self, Reopenable};
 
 /// Tell what 'process' would do and why, from the headers of the input; nothing is written.
 #[derive(Debug, clap::Args)]
@@ -20,6 +24,8 @@ pub struct Args {
     #[arg(long, short, value_name = "OUT")]
     pub output: Vec<PathBuf>,
     #[command(flatten)]
+    pub auto: AutoArgs,
+    #[command(flatten)]
     pub sound: SoundArgs,
     #[command(flatten)]
     pub write: WriteArgs,
@@ -29,15 +35,27 @@ pub struct Args {
 
 pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let engine = context.engine()?;
-    let mut recipe = args.sound.recipe(&engine)?;
+    // To recommend takes the whole input, which is then looked at again.
+    let copy = args.auto.auto.then(|| Reopenable::new(context, &args.input)).transpose()?;
+    let input = copy.as_ref().map_or(args.input.as_path(), Reopenable::path);
+    let chosen = args.auto.recommendation(context, &engine, input, &args.sound, &args.read)?;
+    let mut recipe = match &chosen {
+        Some(chosen) => chosen.recipe.clone(),
+        None => args.sound.recipe(&engine)?,
+    };
     recipe.read = args.read.options(recipe.read)?;
-    recipe.input.clone_from(&args.input);
+    recipe.input = input.to_path_buf();
     args.write.apply(&mut recipe, &args.output)?;
-    show(context, &engine, &recipe)
+    show(context, &engine, &recipe, chosen.as_ref())
 }
 
-/// Plans and prints.
-pub fn show(context: &Context, engine: &Engine, recipe: &Recipe) -> Result<(), Failure> {
+/// Plans and prints, with what was recommended before.
+pub fn show(
+    context: &Context,
+    engine: &Engine,
+    recipe: &Recipe,
+    chosen: Option<&Recommendation>,
+) -> Result<(), Failure> {
     let source = stdio::source(&recipe.input)?;
     let mut recipe = recipe.clone();
     if stdio::is_dash(&recipe.input) {
@@ -45,9 +63,11 @@ pub fn show(context: &Context, engine: &Engine, recipe: &Recipe) -> Result<(), F
     }
     let plan = engine.plan_source(source, &recipe)?;
     if context.is_json() {
+        let plan = WithRecommendation { result: &plan, recommendation: chosen };
         console::print_json(&plan, context.args.jsonl)?;
     } else {
-        console::print(&text(&recipe, &plan))?;
+        let before = chosen.map_or_else(String::new, |chosen| recommend::text(chosen) + "\n");
+        console::print(&(before + &text(&recipe, &plan)))?;
     }
     Ok(())
 }
