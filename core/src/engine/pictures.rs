@@ -89,7 +89,7 @@ impl Engine {
     /// [`Engine::analyse`] and [`Engine::quality`].
     pub fn analysis_page(&self, source: Source, options: &PageOptions, control: &Control) -> Result<AnalysisPage> {
         let specifications = checked(options)?;
-        let portrait = self.portrait(source, options, Some(&options.analysis), control)?;
+        let portrait = self.portrait(source, options, None, Some(&options.analysis), control)?;
         let html = page::analysis_page(&portrait, options, &specifications);
         let check = portrait.check(&specifications);
         let analysis = portrait.analysis.ok_or_else(|| Error::internal("no analysis"))?;
@@ -110,10 +110,10 @@ impl Engine {
         control: &Control,
     ) -> Result<String> {
         let specifications = checked(options)?;
-        let before = self.portrait(before, options, None, control)?;
+        let before = self.portrait(before, options, None, None, control)?;
         // What was asked for the input, such as a track, means nothing for what was made of it.
         let plain = PageOptions { read: ReadOptions { track: None, ..options.read.clone() }, ..options.clone() };
-        let after = self.portrait(after, &plain, None, control)?;
+        let after = self.portrait(after, &plain, Some(before.ends_hz.1), None, control)?;
         Ok(page::comparison_page(&before, &after, report, options, &specifications))
     }
 
@@ -121,6 +121,7 @@ impl Engine {
         &self,
         source: Source,
         options: &PageOptions,
+        most_hz: Option<f64>,
         analysis: Option<&AnalysisParams>,
         control: &Control,
     ) -> Result<Portrait> {
@@ -129,7 +130,7 @@ impl Engine {
             _ => "recording".into(),
         };
         self.looking(source, &options.read, control, Painter::most_bytes(), |media, memory, read| {
-            let mut painter = Painter::new(media, options.scale, analysis)?;
+            let mut painter = Painter::new(media, options.scale, most_hz, analysis)?;
             let mut kept = memory.take(0)?;
             let mut counted = 0;
             read(&mut |block| {

@@ -99,12 +99,13 @@ const ANY: f64 = f64::INFINITY;
 /// Preset, fact, from, to (both included), points, why.
 #[rustfmt::skip]
 const RULES: [Rule; 26] = [
-    Rule("podcast",      Speech,         0.5,    ANY, 4, "speech"),
-    Rule("podcast_mono", Speech,         0.5,    ANY, 4, "speech"),
-    Rule("voice_note",   Speech,         0.5,    ANY, 3, "speech"),
-    Rule("speech_clean", Speech,         0.5,    ANY, 3, "speech"),
-    Rule("music_master", Music,          0.5,    ANY, 4, "music"),
-    Rule("streaming",    Music,          0.5,    ANY, 4, "music"),
+    // Who knows what it is knows more than all that follows together.
+    Rule("podcast",      Speech,         0.5,    ANY, 20, "speech"),
+    Rule("podcast_mono", Speech,         0.5,    ANY, 20, "speech"),
+    Rule("voice_note",   Speech,         0.5,    ANY, 20, "speech"),
+    Rule("speech_clean", Speech,         0.5,    ANY, 20, "speech"),
+    Rule("music_master", Music,          0.5,    ANY, 20, "music"),
+    Rule("streaming",    Music,          0.5,    ANY, 20, "music"),
     Rule("podcast",      Channels,       2.0,    2.0, 1, "two channels"),
     Rule("podcast",      SideDb,       -30.0,  -12.0, 1, "a voice in the middle with a little room around it"),
     Rule("podcast",      FloorFlatness,  0.42,   1.0, 1, "pauses with noise in them: speech"),
@@ -207,6 +208,9 @@ mod tests {
         let dense = [(Channels, 2.0), (SideDb, -8.0), (DrDb, 5.0), (Speech, 1.0)];
         assert_eq!(best(&dense), "podcast");
         assert_eq!(best(&[(Channels, 1.0), room, (Music, 1.0)]), "music_master");
+        let message = [(Channels, 1.0), (BandwidthHz, 3500.0), (DurationS, 12.0), (NoiseFloorDbfs, -40.0)];
+        assert_eq!(best(&message.into_iter().chain([(Music, 1.0)]).collect::<Vec<_>>()), "music_master");
+        assert_eq!(best(&message.into_iter().chain([(Speech, 1.0)]).collect::<Vec<_>>()), "voice_note");
         assert_eq!(best(&[(SideDb, f64::NAN)]), "", "what was not measured speaks for nothing");
     }
 

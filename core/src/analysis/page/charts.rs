@@ -175,18 +175,23 @@ pub(super) fn loudness(before: Option<&Curve>, curve: &Curve, targets: &[(f64, f
     chart.finish("Loudness over time in LUFS")
 }
 
-/// The spectrogram, over the length of the longest recording.
-pub(super) fn spectrogram(portrait: &Portrait, end_s: f64) -> String {
+/// The spectrogram on an axis of these ends, over the length of the longest recording. The ends are those of the portrait, or beyond.
+pub(super) fn spectrogram(portrait: &Portrait, ends_hz: (f64, f64), end_s: f64) -> String {
     let mut chart = Chart::new(f64::from(PLOT_HEIGHT) * 0.8, end_s);
     let data = base64::engine::general_purpose::STANDARD.encode(&portrait.spectrogram_png);
     let width = (portrait.duration_s() / chart.end_s).min(1.0) * (RIGHT - LEFT);
+    // What a lower sample rate has no room for stays empty.
+    let height = portrait.scale.place(portrait.ends_hz.1, ends_hz).min(1.0) * chart.height;
     let _ = write!(
         chart.body,
-        "<image x=\"{LEFT}\" y=\"{}\" width=\"{width:.1}\" height=\"{}\" preserveAspectRatio=\"none\" href=\"data:image/png;base64,{data}\"/>",
-        chart.top, chart.height
+        "<rect class=\"lane\" x=\"{LEFT}\" y=\"{}\" width=\"{}\" height=\"{}\"/><image x=\"{LEFT}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" preserveAspectRatio=\"none\" href=\"data:image/png;base64,{data}\"/>",
+        chart.top,
+        RIGHT - LEFT,
+        chart.height,
+        chart.bottom() - height
     );
-    for hz in portrait.scale.ticks(portrait.ends_hz, 9) {
-        let y = chart.top + (1.0 - portrait.scale.place(hz, portrait.ends_hz)) * chart.height;
+    for hz in portrait.scale.ticks(ends_hz, 9) {
+        let y = chart.top + (1.0 - portrait.scale.place(hz, ends_hz)) * chart.height;
         chart.name(y, &hz_text(hz), false);
     }
     chart.finish("Spectrogram: frequency in Hz over time")
@@ -194,7 +199,8 @@ pub(super) fn spectrogram(portrait: &Portrait, end_s: f64) -> String {
 
 /// Verdicts along the time: a lane for each, with its places. Those without places are everywhere.
 pub(super) fn verdicts(report: &QualityReport, end_s: f64) -> String {
-    const LANE: f64 = 20.0;
+    const LANE: f64 = 34.0;
+    const NAME: f64 = 16.0;
     if report.verdicts.is_empty() {
         return String::new();
     }
@@ -218,24 +224,19 @@ pub(super) fn verdicts(report: &QualityReport, end_s: f64) -> String {
                 marks,
                 "M{:.1} {:.1}h{width:.1}v{}h-{width:.1}z",
                 from.min(RIGHT - width),
-                top + 3.0,
-                LANE - 6.0
+                top + NAME + 2.0,
+                LANE - NAME - 6.0
             );
         }
         if verdict.times.is_empty() {
             let (from, width) = (LEFT, chart.x(report.measurements.duration_s) - LEFT);
-            let _ = write!(marks, "M{from:.1} {:.1}h{width:.1}v4h-{width:.1}z", top + LANE / 2.0 - 2.0);
+            let _ = write!(marks, "M{from:.1} {:.1}h{width:.1}v4h-{width:.1}z", top + NAME + 6.0);
         }
         let tip = escape(&verdict.explanation);
         let _ = write!(chart.body, "<path class=\"{class}\" d=\"{marks}\"><title>{tip}</title></path>");
-        // On the lane, as names are longer than the room at the left; with a rim, as marks may be below.
         let name = escape(&name(verdict.name).replace('_', " "));
-        let _ = write!(
-            chart.body,
-            "<text class=\"name\" x=\"{}\" y=\"{}\" style=\"paint-order:stroke;stroke:var(--panel);stroke-width:4px\">{name}</text>",
-            LEFT + 6.0,
-            top + 14.0
-        );
+        let _ =
+            write!(chart.body, "<text class=\"name\" x=\"{}\" y=\"{}\">{name}</text>", LEFT + 6.0, top + NAME - 2.0);
     }
     chart.finish("Verdicts along the time")
 }

@@ -94,7 +94,7 @@ pub(crate) fn analysis_page(
     entries.extend((!targets.is_empty()).then_some(("target", "target")));
     let loudness = charts::loudness(None, &portrait.curve, &targets, end_s) + &key(&entries);
     body.push_str(&html::section("Loudness in LUFS", &loudness));
-    body.push_str(&html::section("Spectrogram in Hz", &charts::spectrogram(portrait, end_s)));
+    body.push_str(&html::section("Spectrogram in Hz", &charts::spectrogram(portrait, portrait.ends_hz, end_s)));
     let quality = charts::verdicts(&portrait.quality, end_s) + &tables::verdicts(&portrait.quality, None);
     body.push_str(&html::section("Quality", &quality));
     body.push_str(&html::section("Delivery", &tables::delivery(&check.delivery)));
@@ -128,8 +128,8 @@ pub(crate) fn comparison_page(
     entries.extend((!targets.is_empty()).then_some(("target", "target")));
     let loudness = charts::loudness(Some(&before.curve), &after.curve, &targets, end_s) + &key(&entries);
     body.push_str(&html::section("Loudness in LUFS", &loudness));
-    body.push_str(&html::section("Spectrogram before, in Hz", &charts::spectrogram(before, end_s)));
-    body.push_str(&html::section("Spectrogram after, in Hz", &charts::spectrogram(after, end_s)));
+    body.push_str(&html::section("Spectrogram before, in Hz", &charts::spectrogram(before, before.ends_hz, end_s)));
+    body.push_str(&html::section("Spectrogram after, in Hz", &charts::spectrogram(after, before.ends_hz, end_s)));
     let quality = charts::verdicts(&before.quality, end_s) + &tables::verdicts(&before.quality, None);
     body.push_str(&html::section("Quality before", &quality));
     let quality = charts::verdicts(&after.quality, end_s) + &tables::verdicts(&after.quality, Some(&before.quality));

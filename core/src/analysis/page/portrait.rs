@@ -60,13 +60,20 @@ pub(crate) struct Painter {
 }
 
 impl Painter {
-    pub fn new(media: &MediaInfo, scale: FrequencyScale, analysis: Option<&AnalysisParams>) -> Result<Self> {
+    /// `most_hz`: where the axis of the spectrogram ends at the latest.
+    pub fn new(
+        media: &MediaInfo,
+        scale: FrequencyScale,
+        most_hz: Option<f64>,
+        analysis: Option<&AnalysisParams>,
+    ) -> Result<Self> {
         let spec = media.stream.spec;
         let declared_bits = match media.stream.sample_format {
             SampleFormat::Int(bits) => Some(u32::from(bits)),
             SampleFormat::Float(_) | SampleFormat::Lossy => None,
         };
-        let options = spectrogram_options(scale);
+        let high_hz = most_hz.unwrap_or(f64::INFINITY).min(f64::from(spec.rate_hz) / 2.0);
+        let options = SpectrogramOptions { max_hz: Some(high_hz), ..spectrogram_options(scale) };
         let low_hz = if scale == FrequencyScale::Log { 20.0 } else { 0.0 };
         Ok(Self {
             media: media.clone(),
@@ -80,7 +87,7 @@ impl Painter {
             curve: CurveMeter::new(spec)?,
             spectrogram: Spectrogram::new(spec, &options)?,
             scale,
-            ends_hz: (low_hz, f64::from(spec.rate_hz) / 2.0),
+            ends_hz: (low_hz, high_hz),
         })
     }
 

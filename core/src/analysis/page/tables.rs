@@ -171,7 +171,9 @@ pub(super) fn verdicts(report: &QualityReport, was: Option<&QualityReport>) -> S
         "<p>No faults found.</p>\n".to_owned()
     } else {
         let head = "<tr><th></th><th>what</th><th>explanation</th><th>measured</th><th>where</th></tr>";
-        format!("<div class=\"scroll\"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>\n")
+        format!(
+            "<div class=\"scroll\"><table class=\"verdicts\"><thead>{head}</thead><tbody>{rows}</tbody></table></div>\n"
+        )
     };
     let gone = was.map(|was| {
         let gone = was.verdicts.iter().filter(|v| report.verdict(v.name).is_none());
@@ -193,7 +195,7 @@ pub(super) fn delivery(results: &[DeliveryResult]) -> String {
     for result in results {
         let (class, word) = if result.passed { ("pass", "pass") } else { ("fail", "FAIL") };
         out.push_str(&format!(
-            "<p>{} {}</p>\n<div class=\"scroll\"><table><tbody>",
+            "<p>{} {}</p>\n<div class=\"scroll\"><table class=\"rules\"><tbody>",
             mark(class, word),
             escape(&result.title)
         ));

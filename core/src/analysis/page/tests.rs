@@ -29,7 +29,7 @@ fn portrait(name: &str, amplitude: f64, tags: &[(&str, &str)]) -> Portrait {
         metadata: Metadata { fields, ..Metadata::default() },
         damage: Damage::default(),
     };
-    let mut painter = Painter::new(&media, FrequencyScale::Mel, Some(&AnalysisParams::default())).unwrap();
+    let mut painter = Painter::new(&media, FrequencyScale::Mel, None, Some(&AnalysisParams::default())).unwrap();
     painter.push(&Buffer::from_channels(spec, &[left, right])).unwrap();
     painter.finish(name.into()).unwrap()
 }

@@ -157,7 +157,7 @@ impl Canvas {
 
 /// A PNG as a decoder sees it: width, height and a colour for each pixel.
 #[cfg(test)]
-pub(crate) fn decoded(png: &[u8]) -> (usize, usize, Vec<Colour>) {
+pub(super) fn decoded(png: &[u8]) -> (usize, usize, Vec<Colour>) {
     let mut decoder = png::Decoder::new(std::io::Cursor::new(png));
     decoder.set_transformations(png::Transformations::EXPAND);
     let mut reader = decoder.read_info().unwrap();

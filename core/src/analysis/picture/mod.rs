@@ -13,8 +13,6 @@ pub mod spectrogram;
 pub mod waveform;
 
 pub use axis::FrequencyScale;
-#[cfg(test)]
-pub(crate) use canvas::decoded as decode_png;
 pub use colour::{Colour, ColourMap};
 pub use spectrogram::{Spectrogram, SpectrogramOptions};
 pub use waveform::{AmplitudeScale, WaveformColours, WaveformOptions};
