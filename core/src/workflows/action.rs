@@ -150,13 +150,13 @@ pub enum FileList {
     Many(Vec<String>),
 }
 
-/// Puts files into a folder, each whole or not at all.
+/// Puts files into a folder, or below the URL of objects, each whole or not at all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreStep {
     /// The files.
     pub files: FileList,
-    /// The folder; made when it is not there.
+    /// The folder, made when it is not there; or a URL such as `s3://bucket/talks`.
     pub to: String,
     /// Name there, for a single file. Default: its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]

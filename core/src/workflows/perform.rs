@@ -11,7 +11,7 @@ use super::action::{
 };
 use super::files::copy;
 use super::glob;
-use super::record::{RunRecord, StepPayload};
+use super::record::{RunRecord, StepPayload, located};
 use super::results::make_folder;
 use super::step::{CustomActions, CustomCall, absolute, resolved, resolved_undo, tell};
 use super::template::Scope;
@@ -23,6 +23,7 @@ use crate::events;
 use crate::formats::{ReadOptions, Source};
 use crate::jobs::{Job, JobRun, is_as_noted, publishing};
 use crate::processing::{Control, Overwrite, Recipe};
+use crate::storage::Place;
 
 /// One run of one step.
 pub(super) struct Perform<'a> {
@@ -146,9 +147,9 @@ impl Perform<'_> {
 
     /// Runs a recipe. Its outputs get their names once, whoever does it again.
     fn recipe(&self, mut recipe: Recipe) -> Result<Value> {
-        recipe.input = self.record.base.join(&recipe.input);
+        recipe.input = located(&recipe.input, &self.record.base);
         for output in &mut recipe.outputs {
-            output.path = self.record.base.join(&output.path);
+            output.path = located(&output.path, &self.record.base);
         }
         if recipe.outputs.is_empty() {
             let allowed = "at least one file to write".to_owned();
@@ -158,7 +159,7 @@ impl Perform<'_> {
         let outputs: Vec<&Path> = recipe.outputs.iter().map(|o| o.path.as_path()).collect();
         self.engine.may("process", Some(&recipe.input), &outputs, &self.control())?;
         for folder in outputs.iter().filter_map(|path| path.parent()) {
-            make_folder(folder)?;
+            make_place(folder)?;
         }
         let overwrite = self.overwrite(&recipe)?;
         let files = publishing(self.engine.file_system(), self.run, &self.job.status.published);
@@ -252,7 +253,7 @@ impl Perform<'_> {
             }
             targets.push(target);
         }
-        make_folder(&folder)?;
+        make_place(&folder)?;
         let files = publishing(self.engine.file_system(), self.run, &self.job.status.published);
         for (done, (source, target)) in sources.iter().zip(&targets).enumerate() {
             self.engine.may("store", Some(source), &[target], &self.control())?;
@@ -305,6 +306,14 @@ impl Perform<'_> {
 
 fn as_value(record: &impl serde::Serialize) -> Result<Value> {
     serde_json::to_value(record).map_err(|e| Error::internal(format!("result as JSON: {e}")))
+}
+
+/// Makes a folder of this machine. Places of objects need no making.
+fn make_place(folder: &Path) -> Result<()> {
+    match Place::of(folder) {
+        Ok(Place::File(folder)) => make_folder(&folder),
+        _ => Ok(()),
+    }
 }
 
 /// A path as results keep it.

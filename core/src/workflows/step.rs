@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::action::{StepAction, UndoAction};
 use super::perform::Perform;
-use super::record::{RunRecord, StepPayload};
+use super::record::{RunRecord, StepPayload, located};
 use super::results::ResultStore;
 use super::template::Scope;
 use super::watch::Running;
@@ -185,5 +185,5 @@ fn worded(mut action: Value) -> Value {
 
 /// A path of a run.
 pub(super) fn absolute(record: &RunRecord, path: &str) -> PathBuf {
-    record.base.join(path)
+    located(Path::new(path), &record.base)
 }
