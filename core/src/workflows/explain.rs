@@ -249,7 +249,10 @@ fn describe(action: &StepAction) -> String {
             let name = step.name.as_ref().map_or_else(String::new, |name| format!(" as {name}"));
             format!("{} {} to {}{name}", word(step.mode), list(&step.files), step.to)
         }
-        StepAction::Notify(step) => format!("tell: {}", step.message),
+        StepAction::Notify(step) => {
+            let url = step.webhook.as_ref().map_or_else(String::new, |url| format!(" and {url}"));
+            format!("tell{url}: {}", step.message)
+        }
         StepAction::Custom(step) => format!("call {}", step.action),
     }
 }

@@ -15,6 +15,7 @@ use super::record::{RunRecord, StepPayload, located};
 use super::results::make_folder;
 use super::step::{CustomActions, CustomCall, absolute, resolved, resolved_undo, tell};
 use super::template::Scope;
+use super::webhook::{self, WebhookOptions};
 use crate::Engine;
 use crate::analysis::delivery;
 use crate::engine::AnalyseOptions;
@@ -29,6 +30,7 @@ use crate::storage::Place;
 pub(super) struct Perform<'a> {
     pub engine: &'a Arc<Engine>,
     pub actions: &'a CustomActions,
+    pub webhooks: &'a WebhookOptions,
     pub record: &'a RunRecord,
     pub payload: &'a StepPayload,
     pub key: &'a str,
@@ -273,19 +275,23 @@ impl Perform<'_> {
     }
 
     fn notify(&self, step: &NotifyStep) -> Result<Value> {
-        tell(
-            self.engine.events(),
-            events::WorkflowNotice {
-                run: self.payload.run.to_string(),
-                workflow: self.record.workflow.name.clone(),
-                step: self.payload.step.clone(),
-                item: self.payload.item,
-                key: self.key.to_owned(),
-                message: step.message.clone(),
-                data: step.data.clone(),
-            },
-        );
-        Ok(json!({ "message": step.message }))
+        let notice = events::WorkflowNotice {
+            run: self.payload.run.to_string(),
+            workflow: self.record.workflow.name.clone(),
+            step: self.payload.step.clone(),
+            item: self.payload.item,
+            key: self.key.to_owned(),
+            message: step.message.clone(),
+            data: step.data.clone(),
+        };
+        let status = step.webhook.as_ref().map(|url| {
+            let body = as_value(&notice)?.to_string();
+            webhook::send(self.webhooks, &webhook::Call { url, id: self.key, body, cancel: self.run.cancel() })
+        });
+        // Not before the other side has it: a step that is tried again tells once.
+        let status = status.transpose()?;
+        tell(self.engine.events(), notice);
+        Ok(json!({ "message": step.message, "status": status }))
     }
 
     fn custom(&self, step: &CustomStep) -> Result<Value> {
