@@ -4,6 +4,7 @@ Needs a program with the feature object-store. PURESOUND_OBJECTS_BIN may name on
 one of the dev profile, which has all features, and then a missing feature is a failure.
 """
 
+import json
 import os
 import signal
 import socket
@@ -72,6 +73,26 @@ def test_from_an_object_to_an_object_is_as_from_file_to_file(bucket, tmp_path):
     assert far == (tmp_path / "near.opus").read_bytes()
     (tmp_path / "far.opus").write_bytes(far)
     assert ffprobe(tmp_path / "far.opus")[0]["codec_name"] == "opus"
+
+
+def test_a_workflow_stores_to_objects_and_reads_them(bucket, tmp_path):
+    (tmp_path / "w.yaml").write_text("""
+name: publish
+inputs: {file: {type: file}, out: {type: folder}}
+steps:
+  - {id: look, type: measure, input: '${inputs.file}'}
+  - {id: make, type: encode, input: '${inputs.file}', outputs: ['made/${inputs.file.stem}.opus']}
+  - {id: put, type: store, files: '${steps.make.path}', to: '${inputs.out}/talks', name: first.opus}
+  - {id: far, type: encode, input: '${steps.put.path}', outputs: ['${inputs.out}/second.flac'], after: [look]}
+""")
+    args = ["workflow", "run", str(tmp_path / "w.yaml"), "-i", f"file=s3://{bucket}/in.flac", "-i", f"out=s3://{bucket}/out",
+            "--db", str(tmp_path / "jobs.db"), "--json"]
+    done = subprocess.run([PROGRAM, *args], capture_output=True, timeout=300, env=environment(), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {step["state"] for step in json.loads(done.stdout)["steps"]} == {"done"}
+    assert ask("GET", f"{bucket}/out/talks/first.opus") == (tmp_path / "made" / "in.opus").read_bytes()
+    (tmp_path / "second.flac").write_bytes(ask("GET", f"{bucket}/out/second.flac"))
+    assert ffprobe(tmp_path / "second.flac")[0]["codec_name"] == "flac"
 
 
 def test_what_is_missing_is_said(bucket):

@@ -1,10 +1,15 @@
 """Workflows: planned, run, interrupted, resumed, cancelled."""
 
+import base64
+import hashlib
+import hmac
+import http.server
 import json
 import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -174,6 +179,57 @@ def test_a_worker_tells_of_runs_that_failed(tmp_path):
     puresound("worker", "--until-idle", "--db", tmp_path / "jobs.db", check=1)
     shown = workflow(tmp_path, "show", run, "--json").json
     assert shown["state"] == "failed" and "not a recognised audio file" in shown["error"]["message"]
+
+
+class Listener(http.server.BaseHTTPRequestHandler):
+    """Takes notices: the first one gets 503, the others 204."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.seen.append((self.path, dict(self.headers), body))
+        self.send_response(503 if len(self.server.seen) == 1 else 204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_webhook_is_called_when_it_is_allowed(tmp_path):
+    program = os.environ.get("PURESOUND_OBJECTS_BIN", BIN)
+    server = http.server.HTTPServer(("127.0.0.1", 0), Listener)
+    server.seen = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}/hooks"
+    (tmp_path / "w.yaml").write_text(f"""
+name: w
+steps:
+  - {{id: tell, type: notify, message: it is ready, data: {{n: 1}}, webhook: '{base}/done', retry: {{base_ms: 10, max_ms: 10}}}}
+""")
+
+    def run(*args):
+        command = [program, "workflow", "run", "w.yaml", "--db", "jobs.db", "--json", *args]
+        return subprocess.run(command, capture_output=True, cwd=tmp_path, timeout=60, env={**os.environ, "KEY": "key"})
+
+    refused = run()
+    if b"feature webhook" in refused.stdout + refused.stderr:
+        assert "PURESOUND_OBJECTS_BIN" not in os.environ, f"{program} was built without the feature webhook"
+        pytest.skip("the program was built without the feature webhook")
+    assert refused.returncode == 1 and b"not among the webhooks that are allowed" in refused.stderr, refused
+    private = run("--webhook", base)
+    assert private.returncode == 1 and b"no public address" in private.stderr, private
+    assert server.seen == []
+    done = run("--webhook", base, "--webhook-private", "--webhook-secret", "env:KEY")
+    assert done.returncode == 0, done.stderr
+    (step,) = json.loads(done.stdout)["steps"]
+    assert step["claims"] == 2 and [path for path, _, _ in server.seen] == ["/hooks/done"] * 2
+    for _, headers, body in server.seen:
+        notice = json.loads(body)
+        assert (notice["message"], notice["data"], notice["key"]) == ("it is ready", {"n": 1}, headers["webhook-id"])
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        mac = base64.b64encode(hmac.new(b"key", signed, hashlib.sha256).digest()).decode()
+        assert headers["webhook-signature"] == f"v1,{mac}"
+    assert server.seen[0][1]["webhook-id"] == server.seen[1][1]["webhook-id"], "the same for both tries"
+    server.shutdown()
 
 
 def test_failures_are_told_by_the_exit_code(tmp_path):

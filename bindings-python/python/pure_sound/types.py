@@ -3108,6 +3108,9 @@ class UndoActionNotify(TypedDict):
     #: Anything else for those who listen.
     data: NotRequired[Any]
 
+    #: URL that gets the notice as JSON, by HTTP POST. It has to be among those that the host allows. Default: none.
+    webhook: NotRequired[str | None]
+
 
 UndoActionCustom = TypedDict('UndoActionCustom', {
     'type': "Literal['custom']",

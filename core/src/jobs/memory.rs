@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::bell::Bell;
 use super::failure::JobError;
-use super::job::{HistoryEntry, Job, JobId, JobSpec, JobState, Published};
-use super::rules::{self, Rules, StoreOptions};
+use super::job::{HistoryEntry, Job, JobId, JobSpec, JobState, JobStatus, Published};
+use super::rules::{self, Request, Rules, StoreOptions};
 use super::schedule::{Schedule, ScheduleStatus};
 use super::scope::{Gate, Limits, Scope, ScopeRules};
 use super::store::{
@@ -58,10 +58,11 @@ impl std::fmt::Debug for MemoryStore {
 
 impl JobStore for MemoryStore {
     fn enqueue(&self, specs: Vec<JobSpec>) -> Result<Vec<Enqueued>> {
-        self.write(|rules| rules.enqueue(specs))
+        let requests = Request::all(specs)?;
+        self.write(|rules| rules.enqueue(&requests))
     }
     fn enqueue_batch(&self, name: &str, data: Value, specs: Vec<JobSpec>) -> Result<(JobId, Vec<Enqueued>)> {
-        self.write(|rules| rules.enqueue_batch(name, data, specs))
+        self.write(|rules| rules.enqueue_batch(name, data, &specs))
     }
     fn claim(&self, request: &ClaimRequest) -> Result<Option<Claimed>> {
         self.write(|rules| rules.claim(request))
@@ -236,11 +237,11 @@ fn fits(filter: &JobFilter, job: &Job) -> bool {
 }
 
 impl Table for Rows {
-    fn insert(&mut self, job: &Job) -> Result<()> {
-        if self.jobs.contains_key(&job.id) {
-            return Err(Error::internal(format!("there are two jobs {}", job.id)));
+    fn insert(&mut self, id: JobId, request: &Request, status: &JobStatus) -> Result<()> {
+        if self.jobs.contains_key(&id) {
+            return Err(Error::internal(format!("there are two jobs {id}")));
         }
-        self.put_undoably(job.id, Some(job.clone()));
+        self.put_undoably(id, Some(Job { id, spec: request.spec.clone(), status: status.clone() }));
         Ok(())
     }
 

@@ -54,6 +54,31 @@ impl std::fmt::Debug for StoreOptions {
     }
 }
 
+/// What is wanted, checked, with its text. Made by callers, before anybody has a transaction.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub spec: JobSpec,
+    /// `spec` as JSON.
+    #[cfg_attr(not(any(feature = "sqlite", feature = "postgres")), expect(dead_code, reason = "a text for databases"))]
+    pub text: String,
+}
+
+impl Request {
+    /// # Errors
+    /// Those of [`JobSpec::validate`].
+    pub fn new(spec: JobSpec) -> Result<Self> {
+        spec.validate()?;
+        let text = serde_json::to_string(&spec).map_err(|e| Error::internal(format!("job store: {e}")))?;
+        Ok(Self { spec, text })
+    }
+
+    /// # Errors
+    /// As [`Request::new`].
+    pub fn all(specs: impl IntoIterator<Item = JobSpec>) -> Result<Vec<Self>> {
+        specs.into_iter().map(Self::new).collect()
+    }
+}
+
 /// One transaction.
 pub(super) struct Rules<'a> {
     table: &'a mut dyn Table,
@@ -108,13 +133,13 @@ impl<'a> Rules<'a> {
         self.go(job, JobState::Dead, Some(why), false)
     }
 
-    pub fn enqueue(&mut self, specs: Vec<JobSpec>) -> Result<Vec<Enqueued>> {
-        specs.iter().try_for_each(JobSpec::validate)?;
-        specs.into_iter().map(|spec| self.add(spec, None)).collect()
+    pub fn enqueue(&mut self, requests: &[Request]) -> Result<Vec<Enqueued>> {
+        requests.iter().map(|request| self.add(request, None)).collect()
     }
 
-    fn add(&mut self, spec: JobSpec, why: Option<String>) -> Result<Enqueued> {
-        for scope in Scope::of(&spec) {
+    fn add(&mut self, request: &Request, why: Option<String>) -> Result<Enqueued> {
+        let spec = &request.spec;
+        for scope in Scope::of(spec) {
             if self.table.rules(&scope)?.is_some_and(|r| r.gate == Gate::Draining) {
                 return Err(Error::Conflict { what: format!("{scope} is draining and takes no new jobs") });
             }
@@ -126,7 +151,7 @@ impl<'a> Rules<'a> {
                 if replaced {
                     let run_at_ms = spec.run_at_ms.unwrap_or(now_ms);
                     let batch = job.spec.batch;
-                    job.spec = JobSpec { batch, ..spec };
+                    job.spec = JobSpec { batch, ..spec.clone() };
                     job.status.deadline_ms = job.spec.timeout_total_ms.map(|ms| now_ms.saturating_add(ms));
                     self.wait(&mut job, run_at_ms, Some("replaced by a new request".into()), true)?;
                 }
@@ -156,28 +181,23 @@ impl<'a> Rules<'a> {
             error: None,
             published: Vec::new(),
             result: None,
-            rank: self.rank(&spec, run_at_ms),
+            rank: self.rank(spec, run_at_ms),
         };
-        let job = Job { id: JobId(self.options.ids.next_id()), spec, status };
-        self.table.insert(&job)?;
+        let id = JobId(self.options.ids.next_id());
+        self.table.insert(id, request, &status)?;
         let entry = HistoryEntry { time_ms: now_ms, from: None, to: state, claim: 0, why };
-        self.table.note(job.id, &entry)?;
-        Ok(Enqueued { id: job.id, duplicate: false, replaced: false })
+        self.table.note(id, &entry)?;
+        Ok(Enqueued { id, duplicate: false, replaced: false })
     }
 
-    pub fn enqueue_batch(
-        &mut self,
-        name: &str,
-        data: Value,
-        mut specs: Vec<JobSpec>,
-    ) -> Result<(JobId, Vec<Enqueued>)> {
+    pub fn enqueue_batch(&mut self, name: &str, data: Value, specs: &[JobSpec]) -> Result<(JobId, Vec<Enqueued>)> {
         check_name("batch", name)?;
         check_document(&data)?;
         let id = JobId(self.options.ids.next_id());
         let batch = Batch { id, name: name.into(), data, created_ms: self.now.unix_ms, states: BTreeMap::new() };
         self.table.add_batch(&batch)?;
-        specs.iter_mut().for_each(|spec| spec.batch = Some(id));
-        Ok((id, self.enqueue(specs)?))
+        let requests = Request::all(specs.iter().map(|spec| JobSpec { batch: Some(id), ..spec.clone() }))?;
+        Ok((id, self.enqueue(&requests)?))
     }
 
     pub fn claim(&mut self, request: &ClaimRequest) -> Result<Option<Claimed>> {
@@ -437,7 +457,7 @@ impl<'a> Rules<'a> {
         for mut status in self.table.due_schedules(self.now.unix_ms)? {
             for tick in status.take_due(self.now.unix_ms)? {
                 let why = format!("tick of the schedule '{}'", status.schedule.name);
-                match self.add(status.schedule.request(tick), Some(why)) {
+                match self.add(&Request::new(status.schedule.request(tick))?, Some(why)) {
                     Ok(made) => {
                         status.made += u64::from(!made.duplicate);
                         status.last_ms = Some(tick);

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::job::{HistoryEntry, Job, JobId, JobState};
+use super::job::{HistoryEntry, Job, JobId, JobState, JobStatus};
+use super::rules::Request;
 use super::schedule::ScheduleStatus;
 use super::scope::{Scope, ScopeRules};
 use super::store::{Batch, JobFilter};
@@ -23,7 +24,7 @@ pub(super) struct Wanted<'a> {
 /// The rows of a store, inside of a transaction.
 pub(super) trait Table {
     /// Adds a job.
-    fn insert(&mut self, job: &Job) -> Result<()>;
+    fn insert(&mut self, id: JobId, request: &Request, status: &JobStatus) -> Result<()>;
     /// Writes the status of a job, and its request when `whole`.
     fn update(&mut self, job: &Job, whole: bool) -> Result<()>;
     /// Removes a job and its history.

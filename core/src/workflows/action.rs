@@ -150,13 +150,13 @@ pub enum FileList {
     Many(Vec<String>),
 }
 
-/// Puts files into a folder, each whole or not at all.
+/// Puts files into a folder, or below the URL of objects, each whole or not at all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreStep {
     /// The files.
     pub files: FileList,
-    /// The folder; made when it is not there.
+    /// The folder, made when it is not there; or a URL such as `s3://bucket/talks`.
     pub to: String,
     /// Name there, for a single file. Default: its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,7 +180,7 @@ pub enum StoreMode {
     Move,
 }
 
-/// Tells the event bus: `workflow.notify`.
+/// Tells the event bus: `workflow.notify`; and somebody elsewhere, with `webhook`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NotifyStep {
@@ -189,6 +189,9 @@ pub struct NotifyStep {
     /// Anything else for those who listen.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub data: Value,
+    /// URL that gets the notice as JSON, by HTTP POST. It has to be among those that the host allows. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
 }
 
 /// Calls something of the host, which was registered under a name.
@@ -252,7 +255,7 @@ impl StepAction {
             "branch" => &["cases", "otherwise"],
             "fan_out" => &["files", "steps", "max_items", "allow_empty"],
             "store" => &["files", "to", "name", "mode", "overwrite"],
-            "notify" => &["message", "data"],
+            "notify" => &["message", "data", "webhook"],
             "custom" => &["action", "with"],
             _ => return None,
         })

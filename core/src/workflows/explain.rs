@@ -13,7 +13,7 @@ use super::definition::{OnFailure, Workflow, WorkflowStep};
 use super::files::word;
 use super::glob;
 use super::graph::Graph;
-use super::record::inputs_of;
+use super::record::{inputs_of, located};
 use super::runs::RunRequest;
 use super::step::resolved;
 use super::template::Scope;
@@ -152,8 +152,8 @@ impl Planner<'_> {
     /// What the engine would do, when the input is there.
     fn recipe(&self, request: &Value, planned: &mut PlannedStep) {
         let plan = self.engine.recipe(request).and_then(|mut recipe| {
-            recipe.input = self.base.join(&recipe.input);
-            recipe.outputs.iter_mut().for_each(|output| output.path = self.base.join(&output.path));
+            recipe.input = located(&recipe.input, &self.base);
+            recipe.outputs.iter_mut().for_each(|output| output.path = located(&output.path, &self.base));
             self.engine.plan(&recipe)
         });
         match plan {
@@ -169,7 +169,7 @@ impl Planner<'_> {
         };
         let mut count = 0;
         for pattern in patterns {
-            let whole = self.base.join(pattern);
+            let whole = located(Path::new(pattern), &self.base);
             self.engine.may("list", Some(&whole), &[], &Control::default())?;
             let files = &**self.engine.file_system();
             count += glob::find(&whole.to_string_lossy(), max, files, &CancelToken::new())?.len();
@@ -249,7 +249,10 @@ fn describe(action: &StepAction) -> String {
             let name = step.name.as_ref().map_or_else(String::new, |name| format!(" as {name}"));
             format!("{} {} to {}{name}", word(step.mode), list(&step.files), step.to)
         }
-        StepAction::Notify(step) => format!("tell: {}", step.message),
+        StepAction::Notify(step) => {
+            let url = step.webhook.as_ref().map_or_else(String::new, |url| format!(" and {url}"));
+            format!("tell{url}: {}", step.message)
+        }
         StepAction::Custom(step) => format!("call {}", step.action),
     }
 }

@@ -50,6 +50,7 @@ mod template;
 mod validate;
 mod view;
 mod watch;
+mod webhook;
 
 pub use action::{
     AnalyseStep, BranchCase, BranchStep, CustomStep, EncodeStep, FanOutStep, FileList, MeasureStep, NotifyStep,
@@ -67,3 +68,4 @@ pub use record::{WORKFLOW, WORKFLOW_STEP};
 pub use results::{FolderResults, MAX_RESULT_BYTES, MemoryResults, ResultRef, ResultStore};
 pub use runs::{RunInfo, RunReport, RunRequest, RunState, StepInfo, Workflows};
 pub use step::{CustomAction, CustomActions, CustomCall};
+pub use webhook::WebhookOptions;

@@ -11,10 +11,11 @@ use super::action::{
 };
 use super::files::copy;
 use super::glob;
-use super::record::{RunRecord, StepPayload};
+use super::record::{RunRecord, StepPayload, located};
 use super::results::make_folder;
 use super::step::{CustomActions, CustomCall, absolute, resolved, resolved_undo, tell};
 use super::template::Scope;
+use super::webhook::{self, WebhookOptions};
 use crate::Engine;
 use crate::analysis::delivery;
 use crate::engine::AnalyseOptions;
@@ -23,11 +24,13 @@ use crate::events;
 use crate::formats::{ReadOptions, Source};
 use crate::jobs::{Job, JobRun, is_as_noted, publishing};
 use crate::processing::{Control, Overwrite, Recipe};
+use crate::storage::Place;
 
 /// One run of one step.
 pub(super) struct Perform<'a> {
     pub engine: &'a Arc<Engine>,
     pub actions: &'a CustomActions,
+    pub webhooks: &'a WebhookOptions,
     pub record: &'a RunRecord,
     pub payload: &'a StepPayload,
     pub key: &'a str,
@@ -146,9 +149,9 @@ impl Perform<'_> {
 
     /// Runs a recipe. Its outputs get their names once, whoever does it again.
     fn recipe(&self, mut recipe: Recipe) -> Result<Value> {
-        recipe.input = self.record.base.join(&recipe.input);
+        recipe.input = located(&recipe.input, &self.record.base);
         for output in &mut recipe.outputs {
-            output.path = self.record.base.join(&output.path);
+            output.path = located(&output.path, &self.record.base);
         }
         if recipe.outputs.is_empty() {
             let allowed = "at least one file to write".to_owned();
@@ -158,7 +161,7 @@ impl Perform<'_> {
         let outputs: Vec<&Path> = recipe.outputs.iter().map(|o| o.path.as_path()).collect();
         self.engine.may("process", Some(&recipe.input), &outputs, &self.control())?;
         for folder in outputs.iter().filter_map(|path| path.parent()) {
-            make_folder(folder)?;
+            make_place(folder)?;
         }
         let overwrite = self.overwrite(&recipe)?;
         let files = publishing(self.engine.file_system(), self.run, &self.job.status.published);
@@ -252,7 +255,7 @@ impl Perform<'_> {
             }
             targets.push(target);
         }
-        make_folder(&folder)?;
+        make_place(&folder)?;
         let files = publishing(self.engine.file_system(), self.run, &self.job.status.published);
         for (done, (source, target)) in sources.iter().zip(&targets).enumerate() {
             self.engine.may("store", Some(source), &[target], &self.control())?;
@@ -272,19 +275,23 @@ impl Perform<'_> {
     }
 
     fn notify(&self, step: &NotifyStep) -> Result<Value> {
-        tell(
-            self.engine.events(),
-            events::WorkflowNotice {
-                run: self.payload.run.to_string(),
-                workflow: self.record.workflow.name.clone(),
-                step: self.payload.step.clone(),
-                item: self.payload.item,
-                key: self.key.to_owned(),
-                message: step.message.clone(),
-                data: step.data.clone(),
-            },
-        );
-        Ok(json!({ "message": step.message }))
+        let notice = events::WorkflowNotice {
+            run: self.payload.run.to_string(),
+            workflow: self.record.workflow.name.clone(),
+            step: self.payload.step.clone(),
+            item: self.payload.item,
+            key: self.key.to_owned(),
+            message: step.message.clone(),
+            data: step.data.clone(),
+        };
+        let status = step.webhook.as_ref().map(|url| {
+            let body = as_value(&notice)?.to_string();
+            webhook::send(self.webhooks, &webhook::Call { url, id: self.key, body, cancel: self.run.cancel() })
+        });
+        // Not before the other side has it: a step that is tried again tells once.
+        let status = status.transpose()?;
+        tell(self.engine.events(), notice);
+        Ok(json!({ "message": step.message, "status": status }))
     }
 
     fn custom(&self, step: &CustomStep) -> Result<Value> {
@@ -305,6 +312,14 @@ impl Perform<'_> {
 
 fn as_value(record: &impl serde::Serialize) -> Result<Value> {
     serde_json::to_value(record).map_err(|e| Error::internal(format!("result as JSON: {e}")))
+}
+
+/// Makes a folder of this machine. Places of objects need no making.
+fn make_place(folder: &Path) -> Result<()> {
+    match Place::of(folder) {
+        Ok(Place::File(folder)) => make_folder(&folder),
+        _ => Ok(()),
+    }
 }
 
 /// A path as results keep it.

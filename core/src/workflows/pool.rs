@@ -10,6 +10,7 @@ use super::record::{WORKFLOW, WORKFLOW_STEP};
 use super::runs::Workflows;
 use super::step::{CustomActions, StepHandler};
 use super::watch::Running;
+use super::webhook::WebhookOptions;
 use crate::Engine;
 use crate::error::{Error, Result};
 use crate::jobs::{JobHandlers, WorkerOptions, WorkerPool};
@@ -28,12 +29,14 @@ pub struct WorkflowOptions {
     pub queues: Vec<String>,
     /// How long a step stays with a process that gives no sign of life, in milliseconds.
     pub lease_ms: u64,
+    /// Where `notify` steps may send notices. Default: nowhere.
+    pub webhooks: WebhookOptions,
 }
 
 impl Default for WorkflowOptions {
     fn default() -> Self {
         let name = format!("workflows-{}", std::process::id());
-        Self { name, threads: 1, runs: 8, queues: Vec::new(), lease_ms: 10_000 }
+        Self { name, threads: 1, runs: 8, queues: Vec::new(), lease_ms: 10_000, webhooks: WebhookOptions::default() }
     }
 }
 
@@ -96,6 +99,7 @@ impl WorkflowPool {
             store: Arc::clone(store),
             results: Arc::clone(results),
             actions,
+            webhooks: options.webhooks.clone(),
             running: Arc::clone(&running),
             runs: Mutex::new(HashMap::new()),
         };

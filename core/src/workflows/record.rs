@@ -12,6 +12,7 @@ use super::load::invalid;
 use super::results::ResultRef;
 use crate::error::{Error, Problem, Result, closest};
 use crate::jobs::{Backoff, Job, JobId, JobSpec, Unique};
+use crate::storage::Place;
 
 /// Kind of the job that stands for a run. Its identifier is that of the run.
 pub const WORKFLOW: &str = "workflow";
@@ -159,10 +160,19 @@ fn absolute_value(kind: InputType, value: &Value, base: &Path) -> Value {
     }
 }
 
-/// A path from `base` on.
+/// A path from `base` on; a URL as it is.
+pub(super) fn located(path: &Path, base: &Path) -> PathBuf {
+    match Place::of(path) {
+        Ok(Place::File(file)) if file == path => base.join(path),
+        // What is wrong with a URL is told when it is opened.
+        _ => path.to_path_buf(),
+    }
+}
+
+/// As [`located`], for texts.
 pub(super) fn absolute_text(path: &str, base: &Path) -> String {
     // Both parts are UTF-8: one is, and the base was checked when the run began.
-    base.join(path).to_string_lossy().into_owned()
+    located(Path::new(path), base).to_string_lossy().into_owned()
 }
 
 /// The most steps that a run of a `fan_out` over `items` files takes.
@@ -194,6 +204,20 @@ mod tests {
             "inputs.n: '\"three\"' is not valid, allowed: a number",
         ] {
             assert!(told.contains(words), "{words}\n{told}");
+        }
+    }
+
+    #[test]
+    fn urls_stay_what_they_are() {
+        let cases = [
+            ("a/b", "/base/a/b"),
+            ("/a", "/a"),
+            ("s3://bucket/a", "s3://bucket/a"),
+            ("file:///a", "file:///a"),
+            ("what://a", "/base/what://a"),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(absolute_text(given, Path::new("/base")), expected);
         }
     }
 

@@ -79,7 +79,9 @@ impl Shapes {
                 "count": { "type": "integer" }, "failed": { "type": "integer" }, "files": files(), "outputs": files(),
             })),
             StepAction::Store(_) => object(json!({ "path": file(), "paths": files() })),
-            StepAction::Notify(_) => object(json!({ "message": { "type": "string" } })),
+            StepAction::Notify(_) => {
+                object(json!({ "message": { "type": "string" }, "status": { "type": ["integer", "null"] } }))
+            }
             StepAction::Custom(_) => json!({}),
         }
     }

@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::action::{StepAction, UndoAction};
 use super::perform::Perform;
-use super::record::{RunRecord, StepPayload};
+use super::record::{RunRecord, StepPayload, located};
 use super::results::ResultStore;
 use super::template::Scope;
 use super::watch::Running;
+use super::webhook::WebhookOptions;
 use crate::Engine;
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
@@ -53,6 +54,7 @@ pub(super) struct StepHandler {
     pub store: Arc<dyn JobStore>,
     pub results: Arc<dyn ResultStore>,
     pub actions: CustomActions,
+    pub webhooks: WebhookOptions,
     pub running: Arc<Running>,
     pub runs: Mutex<HashMap<JobId, Arc<RunRecord>>>,
 }
@@ -80,6 +82,7 @@ impl StepHandler {
         let perform = Perform {
             engine: &self.engine,
             actions: &self.actions,
+            webhooks: &self.webhooks,
             record: &record,
             payload,
             key: &key,
@@ -185,5 +188,5 @@ fn worded(mut action: Value) -> Value {
 
 /// A path of a run.
 pub(super) fn absolute(record: &RunRecord, path: &str) -> PathBuf {
-    record.base.join(path)
+    located(Path::new(path), &record.base)
 }

@@ -321,7 +321,7 @@ fn expected(action: &StepAction, at: &str) -> Option<Port> {
         (StepAction::Process(_), "recipe.input") | (StepAction::Store(_), "to") => Some(Port::File),
         (StepAction::Analyse(_) | StepAction::Measure(_) | StepAction::Encode(_), "input") => Some(Port::File),
         (StepAction::Store(_) | StepAction::FanOut(_), at) if at.starts_with("files") => Some(Port::Files),
-        (StepAction::Notify(_), "message") | (StepAction::Store(_), "name") => Some(Port::Text),
+        (StepAction::Notify(_), "message" | "webhook") | (StepAction::Store(_), "name") => Some(Port::Text),
         _ => None,
     }
 }

@@ -196,9 +196,9 @@ fn once<T>(
         None => "begin isolation level repeatable read read only",
     };
     let now = place.begin(client, begin, purpose).map_err(broken("begin", false))?;
-    let mut rows = Rows(Link::new(client, statements, place, purpose));
+    let mut rows = Rows::new(Link::new(client, statements, place, purpose));
     let done = work(&mut rows, now);
-    let (changed, tell, seen) = (rows.0.changed.get(), rows.0.tell.get(), rows.0.fault.get());
+    let (changed, tell, seen) = (rows.database.changed.get(), rows.database.tell.get(), rows.database.fault.get());
     match done {
         Ok(done) => {
             let notify = if tell || (changed && purpose == Some(Purpose::Manage)) {
@@ -231,7 +231,7 @@ pub(super) fn inside<T>(
     let begin = format!("set local search_path to {}", place.schema);
     let now = place.begin(transaction, &begin, Some(Purpose::Enqueue)).map_err(told)?;
     let mut statements = Statements::new();
-    let mut rows = Rows(Link::new(transaction, &mut statements, place, Some(Purpose::Enqueue)));
+    let mut rows = Rows::new(Link::new(transaction, &mut statements, place, Some(Purpose::Enqueue)));
     let done = work(&mut rows, now)?;
     transaction.execute("select set_config('search_path', $1, true)", &[&path]).map_err(told)?;
     transaction.batch_execute(&format!("notify {}, '{}'", place.channel(), place.origin)).map_err(told)?;

@@ -24,7 +24,7 @@ use self::connection::{Connection, Place};
 use super::bell::Bell;
 use super::failure::JobError;
 use super::job::{HistoryEntry, Job, JobId, JobSpec, JobState, Published};
-use super::rules::{self, Rules, StoreOptions};
+use super::rules::{self, Request, Rules, StoreOptions};
 use super::schedule::{Schedule, ScheduleStatus};
 use super::scope::{Gate, Limits, Scope, ScopeRules};
 use super::sql::store::{Purpose, job_store};
@@ -125,7 +125,10 @@ impl PostgresStore {
         transaction: &mut postgres::Transaction<'_>,
         specs: Vec<JobSpec>,
     ) -> Result<Vec<Enqueued>> {
-        connection::inside(transaction, &self.place, |table, now| Rules::at(table, &self.options, now).enqueue(specs))
+        let requests = Request::all(specs)?;
+        connection::inside(transaction, &self.place, |table, now| {
+            Rules::at(table, &self.options, now).enqueue(&requests)
+        })
     }
 
     /// Runs an operation as a transaction on some connection, and returns when that is over.

@@ -5,12 +5,14 @@
 pub(super) mod migrations;
 pub(super) mod store;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::job::{HistoryEntry, Job, JobId, JobState, JobStatus};
+use super::job::{HistoryEntry, Job, JobId, JobSpec, JobState, JobStatus};
+use super::rules::Request;
 use super::schedule::ScheduleStatus;
 use super::scope::{Scope, ScopeRules};
 use super::store::{Batch, JobFilter};
@@ -126,6 +128,8 @@ pub(super) struct Locks {
 pub(super) trait Database {
     /// Comes after `jobs` in the search for the next job.
     const READY: &'static str = "";
+    /// Nobody else writes during a transaction: what was seen in it holds until it writes something else itself.
+    const ALONE: bool = false;
     /// Runs a statement. How many rows it changed.
     fn run(&self, sql: &str, values: &[Value]) -> Result<u64>;
     /// Runs a query.
@@ -143,16 +147,60 @@ pub(super) trait Database {
 /// The columns that make a job. The state is that of its column: what `promote` writes.
 const JOB: &str = "select id, state, spec, status from jobs";
 
-/// The rows of a store.
-pub(super) struct Rows<D>(pub D);
+/// What a transaction has seen, and need not look for again.
+#[derive(Default)]
+struct Seen {
+    rules: HashMap<String, Option<ScopeRules>>,
+    /// No schedule has a tick before this time.
+    next_tick: Option<u64>,
+    /// No scheduled job may start before this time.
+    next_due: Option<u64>,
+}
+
+/// The rows of a store, in one transaction.
+pub(super) struct Rows<D> {
+    pub database: D,
+    seen: RefCell<Seen>,
+}
 
 impl<D: Database> Rows<D> {
+    pub fn new(database: D) -> Self {
+        Self { database, seen: RefCell::default() }
+    }
+
+    /// Part of the transaction was undone.
+    #[cfg(feature = "sqlite")]
+    pub fn forget(&self) {
+        self.seen.take();
+    }
+
+    /// True when nothing is to be found before `unix_ms`, as far as is known or the one column of a query says.
+    fn is_before(&self, known: fn(&mut Seen) -> &mut Option<u64>, unix_ms: u64, first: &str) -> Result<bool> {
+        if !D::ALONE {
+            return Ok(false);
+        }
+        let mut seen = self.seen.borrow_mut();
+        let known = known(&mut seen);
+        if known.is_none() {
+            *known = Some(self.one(first, &[])?.map_or(Ok(u64::MAX), |mut row| row.count(0))?);
+        }
+        Ok(known.is_some_and(|at| unix_ms < at))
+    }
+
+    /// A job may be scheduled now that was not.
+    fn moved(&self, state: JobState) {
+        if D::ALONE && state == JobState::Scheduled {
+            self.seen.borrow_mut().next_due = None;
+        }
+    }
+
     fn one(&self, sql: &str, values: &[Value]) -> Result<Option<Row>> {
-        Ok(self.0.all(sql, values)?.pop())
+        Ok(self.database.all(sql, values)?.pop())
     }
 
     fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T> {
-        serde_json::from_str(text).map_err(|e| Error::malformed("job store", None, format!("{}: {e}", self.0.place())))
+        serde_json::from_str(text)
+            .map_err(|e| Error::malformed("job store", None, format!("{}: {e}", self.database.place())))
     }
 
     fn job(&self, mut row: Row) -> Result<Job> {
@@ -162,7 +210,7 @@ impl<D: Database> Rows<D> {
     }
 
     fn jobs(&self, sql: &str, values: &[Value]) -> Result<Vec<Job>> {
-        self.0.all(sql, values)?.into_iter().map(|row| self.job(row)).collect()
+        self.database.all(sql, values)?.into_iter().map(|row| self.job(row)).collect()
     }
 
     fn one_job(&self, sql: &str, values: &[Value]) -> Result<Option<Job>> {
@@ -171,7 +219,7 @@ impl<D: Database> Rows<D> {
 
     /// The one column of rows that are JSON.
     fn documents<T: DeserializeOwned>(&self, sql: &str, values: &[Value]) -> Result<Vec<T>> {
-        self.0.all(sql, values)?.into_iter().map(|mut row| self.parse(&row.text(0)?)).collect()
+        self.database.all(sql, values)?.into_iter().map(|mut row| self.parse(&row.text(0)?)).collect()
     }
 }
 
@@ -225,25 +273,25 @@ fn columns(status: &JobStatus) -> Result<[Value; 8]> {
     ])
 }
 
-/// The columns that follow from a request.
-fn request(job: &Job) -> Result<[Value; 6]> {
-    let spec = &job.spec;
-    Ok([
+/// The columns that follow from a request, whose text is the last one.
+fn request(spec: &JobSpec, text: Value) -> [Value; 6] {
+    [
         spec.queue.as_str().into(),
         spec.kind.as_str().into(),
         spec.tenant.as_deref().into(),
         spec.unique.as_ref().map(|u| u.key.as_str()).into(),
         spec.batch.into(),
-        json(spec)?,
-    ])
+        text,
+    ]
 }
 
 impl<D: Database> Table for Rows<D> {
-    fn insert(&mut self, job: &Job) -> Result<()> {
-        let mut values = vec![job.id.into()];
-        values.extend(columns(&job.status)?);
-        values.extend(request(job)?);
-        self.0.run(
+    fn insert(&mut self, id: JobId, wanted: &Request, status: &JobStatus) -> Result<()> {
+        let mut values = vec![id.into()];
+        values.extend(columns(status)?);
+        values.extend(request(&wanted.spec, wanted.text.as_str().into()));
+        self.moved(status.state);
+        self.database.run(
             "insert into jobs (id, state, rank, run_at, late_at, finished, lease_boot, lease_until, status,
                 queue, kind, tenant, unique_key, batch, spec)
                 values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)",
@@ -255,32 +303,38 @@ impl<D: Database> Table for Rows<D> {
     fn update(&mut self, job: &Job, whole: bool) -> Result<()> {
         let mut values = columns(&job.status)?.to_vec();
         values.push(job.id.into());
-        self.0.run(
+        self.moved(job.status.state);
+        self.database.run(
             "update jobs set state=$1, rank=$2, run_at=$3, late_at=$4, finished=$5, lease_boot=$6, lease_until=$7, status=$8
                 where id=$9",
             &values,
         )?;
         if whole {
-            let mut values = request(job)?.to_vec();
+            let mut values = request(&job.spec, json(&job.spec)?).to_vec();
             values.push(job.id.into());
             let sql = "update jobs set queue=$1, kind=$2, tenant=$3, unique_key=$4, batch=$5, spec=$6 where id=$7";
-            self.0.run(sql, &values)?;
+            self.database.run(sql, &values)?;
         }
         Ok(())
     }
 
     fn remove(&mut self, id: JobId) -> Result<()> {
-        self.0.run("delete from jobs where id=$1", &[id.into()])?;
-        self.0.run("delete from history where job=$1", &[id.into()])?;
+        self.database.run("delete from jobs where id=$1", &[id.into()])?;
+        self.database.run("delete from history where job=$1", &[id.into()])?;
         Ok(())
     }
 
     fn get(&self, id: JobId) -> Result<Option<Job>> {
-        self.one_job(&format!("{JOB} where id=$1{}", self.0.locks().one), &[id.into()])
+        self.one_job(&format!("{JOB} where id=$1{}", self.database.locks().one), &[id.into()])
     }
 
     fn promote(&mut self, unix_ms: u64) -> Result<()> {
-        let free = self.0.locks().free;
+        let first = "select run_at from jobs where state=0 order by run_at limit 1";
+        if self.is_before(|seen| &mut seen.next_due, unix_ms, first)? {
+            return Ok(());
+        }
+        self.seen.borrow_mut().next_due = None;
+        let free = self.database.locks().free;
         let due = "state=0 and run_at<=$1";
         let sql = if free.is_empty() {
             format!("update jobs set state=1 where {due}")
@@ -288,57 +342,54 @@ impl<D: Database> Table for Rows<D> {
             // Several who promote at once would wait for each other in a circle.
             format!("update jobs set state=1 where {due} and id = any(array(select id from jobs where {due}{free}))")
         };
-        self.0.run(&sql, &[unix_ms.into()])?;
+        self.database.run(&sql, &[unix_ms.into()])?;
         Ok(())
     }
 
     fn next(&self, wanted: &Wanted<'_>) -> Result<Option<Job>> {
-        let closed = |pick: fn(&Scope) -> Option<&String>| {
-            let names: Vec<&String> = wanted.closed.iter().filter_map(pick).collect();
-            json(&names)
+        let closed =
+            |pick: fn(&Scope) -> Option<&String>| -> Vec<&String> { wanted.closed.iter().filter_map(pick).collect() };
+        let queues = closed(|s| if let Scope::Queue(name) = s { Some(name) } else { None });
+        let kinds = closed(|s| if let Scope::Kind(name) = s { Some(name) } else { None });
+        let tenants = closed(|s| if let Scope::Tenant(name) = s { Some(name) } else { None });
+        let (mut conditions, mut values) = (String::new(), Vec::new());
+        let mut add = |before: &str, names: Value, after: &str| {
+            values.push(names);
+            let each = D::each(&format!("cast(${} as text)", values.len()));
+            conditions.push_str(&format!(" and {before} in ({each}){after}"));
         };
-        let values = [
-            json(&wanted.queues)?,
-            json(&wanted.kinds)?,
-            closed(|s| if let Scope::Queue(name) = s { Some(name) } else { None })?,
-            closed(|s| if let Scope::Kind(name) = s { Some(name) } else { None })?,
-            closed(|s| if let Scope::Tenant(name) = s { Some(name) } else { None })?,
-        ];
-        let text = |n: usize| format!("cast(${n} as text)");
-        let none = |n: usize| format!("{}='[]'", text(n));
-        let each = |n: usize| D::each(&text(n));
+        if !wanted.queues.is_empty() {
+            add("queue", json(&wanted.queues)?, "");
+        }
+        if !wanted.kinds.is_empty() {
+            add("kind", json(&wanted.kinds)?, "");
+        }
+        if !queues.is_empty() {
+            add("queue not", json(&queues)?, "");
+        }
+        if !kinds.is_empty() {
+            add("kind not", json(&kinds)?, "");
+        }
+        if !tenants.is_empty() {
+            add("(tenant is null or tenant not", json(&tenants)?, ")");
+        }
+        let order = format!("where state=1{conditions} order by rank, id limit 1{}", self.database.locks().free);
+        if D::ALONE {
+            return self.one_job(&format!("{JOB} {} {order}", D::READY), &values);
+        }
         // First the name alone: that is found in the index, and read again when it is ours.
-        let sql = format!(
-            "select id from jobs {} where state=1
-                and ({} or queue in ({})) and ({} or kind in ({}))
-                and ({} or queue not in ({})) and ({} or kind not in ({}))
-                and ({} or tenant is null or tenant not in ({}))
-                order by rank, id limit 1{}",
-            D::READY,
-            none(1),
-            each(1),
-            none(2),
-            each(2),
-            none(3),
-            each(3),
-            none(4),
-            each(4),
-            none(5),
-            each(5),
-            self.0.locks().free,
-        );
-        let id = self.one(&sql, &values)?.map(|mut row| row.id(0)).transpose()?;
-        id.map_or(Ok(None), |id| self.get(id))
+        let id = self.one(&format!("select id from jobs {} {order}", D::READY), &values)?;
+        id.map(|mut row| row.id(0)).transpose()?.map_or(Ok(None), |id| self.get(id))
     }
 
     fn orphans(&self, now: &Moment) -> Result<Vec<Job>> {
-        let free = self.0.locks().free;
+        let free = self.database.locks().free;
         let sql = format!("{JOB} where state in (2,3) and (lease_until<=$1 or lease_boot<>$2) order by id{free}");
         self.jobs(&sql, &[now.up_ms.into(), Value::from(&*now.boot)])
     }
 
     fn overdue(&self, unix_ms: u64) -> Result<Vec<Job>> {
-        let free = self.0.locks().free;
+        let free = self.database.locks().free;
         let sql = format!("{JOB} where state in (0,1) and late_at is not null and late_at<=$1 order by id{free}");
         self.jobs(&sql, &[unix_ms.into()])
     }
@@ -356,7 +407,7 @@ impl<D: Database> Table for Rows<D> {
     }
 
     fn holder_of(&self, key: &str, to_change: bool) -> Result<Option<Job>> {
-        let lock = if to_change { self.0.locks().one } else { "" };
+        let lock = if to_change { self.database.locks().one } else { "" };
         let sql = format!("{JOB} where unique_key=$1 and unique_key is not null and state<4{lock}");
         self.one_job(&sql, &[key.into()])
     }
@@ -379,9 +430,9 @@ impl<D: Database> Table for Rows<D> {
         let mut values = vec![unix_ms.into()];
         let which = fits(filter, &mut values);
         values.push((filter.page() as u64).into());
-        let (limit, free) = (values.len(), self.0.locks().free);
+        let (limit, free) = (values.len(), self.database.locks().free);
         let sql = format!("select id, batch from jobs where {ENDED}{which} order by finished, id limit ${limit}{free}");
-        let rows = self.0.all(&sql, &values)?;
+        let rows = self.database.all(&sql, &values)?;
         rows.into_iter().map(|mut row| Ok((row.id(0)?, row.maybe_id(1)?))).collect()
     }
 
@@ -392,7 +443,7 @@ impl<D: Database> Table for Rows<D> {
     }
 
     fn counts(&self) -> Result<Vec<(String, JobState, u64)>> {
-        let rows = self.0.all("select queue, state, count(*) from jobs group by state, queue", &[])?;
+        let rows = self.database.all("select queue, state, count(*) from jobs group by state, queue", &[])?;
         rows.into_iter().map(|mut row| Ok((row.text(0)?, row.state(1)?, row.count(2)?))).collect()
     }
 
@@ -402,8 +453,16 @@ impl<D: Database> Table for Rows<D> {
     }
 
     fn rules(&self, scope: &Scope) -> Result<Option<ScopeRules>> {
-        let sql = format!("select rules from scopes where scope=$1{}", self.0.locks().rules);
-        Ok(self.documents(&sql, &[Value::Text(scope.to_string())])?.pop())
+        let (name, lock) = (scope.to_string(), self.database.locks().rules);
+        if let Some(known) = self.seen.borrow().rules.get(&name) {
+            return Ok(known.clone());
+        }
+        let sql = format!("select rules from scopes where scope=$1{lock}");
+        let rules: Option<ScopeRules> = self.documents(&sql, &[name.as_str().into()])?.pop();
+        if D::ALONE {
+            self.seen.borrow_mut().rules.insert(name, rules.clone());
+        }
+        Ok(rules)
     }
 
     fn all_rules(&self) -> Result<Vec<ScopeRules>> {
@@ -411,9 +470,10 @@ impl<D: Database> Table for Rows<D> {
     }
 
     fn set_rules(&mut self, rules: &ScopeRules) -> Result<()> {
+        self.seen.borrow_mut().rules.remove(&rules.scope);
         let sql =
             "insert into scopes (scope, rules) values ($1,$2) on conflict (scope) do update set rules=excluded.rules";
-        self.0.run(sql, &[rules.scope.as_str().into(), json(rules)?])?;
+        self.database.run(sql, &[rules.scope.as_str().into(), json(rules)?])?;
         Ok(())
     }
 
@@ -422,26 +482,31 @@ impl<D: Database> Table for Rows<D> {
     }
 
     fn due_schedules(&self, unix_ms: u64) -> Result<Vec<ScheduleStatus>> {
-        let free = self.0.locks().free;
+        let first = "select next_at from schedules where next_at is not null order by next_at limit 1";
+        if self.is_before(|seen| &mut seen.next_tick, unix_ms, first)? {
+            return Ok(Vec::new());
+        }
+        let free = self.database.locks().free;
         let sql =
             format!("select schedule from schedules where next_at is not null and next_at<=$1 order by name{free}");
         self.documents(&sql, &[unix_ms.into()])
     }
 
     fn set_schedule(&mut self, schedule: &ScheduleStatus) -> Result<()> {
+        self.seen.borrow_mut().next_tick = None;
         let sql = "insert into schedules (name, next_at, schedule) values ($1,$2,$3)
             on conflict (name) do update set next_at=excluded.next_at, schedule=excluded.schedule";
-        self.0.run(sql, &[schedule.schedule.name.as_str().into(), schedule.next_ms.into(), json(schedule)?])?;
+        self.database.run(sql, &[schedule.schedule.name.as_str().into(), schedule.next_ms.into(), json(schedule)?])?;
         Ok(())
     }
 
     fn remove_schedule(&mut self, name: &str) -> Result<bool> {
-        Ok(self.0.run("delete from schedules where name=$1", &[name.into()])? > 0)
+        Ok(self.database.run("delete from schedules where name=$1", &[name.into()])? > 0)
     }
 
     fn note(&mut self, id: JobId, entry: &HistoryEntry) -> Result<()> {
-        self.0.run("insert into history (job, entry) values ($1,$2)", &[id.into(), json(entry)?])?;
-        self.0.stepped(entry.to);
+        self.database.run("insert into history (job, entry) values ($1,$2)", &[id.into(), json(entry)?])?;
+        self.database.stepped(entry.to);
         Ok(())
     }
 
@@ -450,12 +515,12 @@ impl<D: Database> Table for Rows<D> {
     }
 
     fn add_batch(&mut self, batch: &Batch) -> Result<()> {
-        self.0.run("insert into batches (id, batch) values ($1,$2)", &[batch.id.into(), json(batch)?])?;
+        self.database.run("insert into batches (id, batch) values ($1,$2)", &[batch.id.into(), json(batch)?])?;
         Ok(())
     }
 
     fn remove_batch(&mut self, id: JobId) -> Result<()> {
-        self.0.run("delete from batches where id=$1", &[id.into()])?;
+        self.database.run("delete from batches where id=$1", &[id.into()])?;
         Ok(())
     }
 
@@ -468,7 +533,7 @@ impl<D: Database> Table for Rows<D> {
     }
 
     fn batch_states(&self, id: JobId) -> Result<BTreeMap<JobState, u64>> {
-        let rows = self.0.all("select state, count(*) from jobs where batch=$1 group by state", &[id.into()])?;
+        let rows = self.database.all("select state, count(*) from jobs where batch=$1 group by state", &[id.into()])?;
         rows.into_iter().map(|mut row| Ok((row.state(0)?, row.count(1)?))).collect()
     }
 }

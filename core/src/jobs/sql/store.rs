@@ -17,11 +17,12 @@ macro_rules! job_store {
     ($store:ty) => {
         impl $crate::jobs::JobStore for $store {
             fn enqueue(&self, specs: Vec<JobSpec>) -> Result<Vec<Enqueued>> {
-                self.write(Purpose::Enqueue, move |rules| rules.enqueue(specs.clone()))
+                let requests = Request::all(specs)?;
+                self.write(Purpose::Enqueue, move |rules| rules.enqueue(&requests))
             }
             fn enqueue_batch(&self, name: &str, data: Value, specs: Vec<JobSpec>) -> Result<(JobId, Vec<Enqueued>)> {
                 let name = name.to_owned();
-                self.write(Purpose::Enqueue, move |rules| rules.enqueue_batch(&name, data.clone(), specs.clone()))
+                self.write(Purpose::Enqueue, move |rules| rules.enqueue_batch(&name, data.clone(), &specs))
             }
             fn claim(&self, request: &ClaimRequest) -> Result<Option<Claimed>> {
                 let request = request.clone();

@@ -3,26 +3,30 @@
 //! One thread of each store writes. What callers ask for while a transaction is being synced goes into the next one together, so
 //! that many callers share the price of the disk; each is answered when its transaction is on disk.
 
+mod call;
 mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Sender, unbounded};
 use rusqlite::Connection;
 use serde_json::Value;
 
+use self::call::{Call, Operation, answer};
 use self::rows::File;
 use self::schema::{FileOptions, failure};
+use self::writer::Writer;
 use super::bell::Bell;
 use super::failure::JobError;
 use super::job::{HistoryEntry, Job, JobId, JobSpec, JobState, Published};
-use super::rules::{self, Rules, StoreOptions};
+use super::rules::{self, Request, Rules, StoreOptions};
 use super::schedule::{Schedule, ScheduleStatus};
 use super::scope::{Gate, Limits, Scope, ScopeRules};
 use super::sql::Rows;
@@ -33,8 +37,6 @@ use super::time::Moment;
 use crate::error::{Error, Result};
 use crate::sync::{Mutex, lock};
 
-/// Operations that share a transaction, at most.
-const GROUP: usize = 256;
 /// How often a waiting caller looks for changes of other processes.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -63,15 +65,10 @@ pub struct SqliteStore {
     path: Arc<Path>,
     reader: Mutex<Connection>,
     /// None once it is closing.
-    writes: Option<Sender<Work>>,
+    writes: Option<Sender<Box<dyn Operation>>>,
     writer: Option<JoinHandle<()>>,
     bell: Arc<Bell>,
 }
-
-/// Answers a caller when the transaction ended; with the error when it did not hold.
-type Answer = Box<dyn FnOnce(Option<Error>) + Send>;
-/// One operation of a transaction; without rows it is not run. False as the second part: it failed and has to be undone.
-type Work = Box<dyn FnOnce(Option<&mut Rows<File<'_>>>) -> (Answer, bool) + Send>;
 
 impl SqliteStore {
     /// Opens a file, and makes it when it is not there; its folder must be.
@@ -145,53 +142,34 @@ impl SqliteStore {
     fn write<T: Send + 'static>(
         &self,
         _: Purpose,
-        work: impl FnOnce(&mut Rules<'_>) -> Result<T> + Send + 'static,
+        work: impl Fn(&mut Rules<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (answers, answer) = bounded(1);
         let options = self.options.clone();
-        let work: Work = Box::new(move |rows| {
-            let result = rows.map(|rows| work(&mut Rules::new(rows, &options)));
-            let holds = matches!(result, Some(Ok(_)));
-            let tell = move |lost: Option<Error>| {
-                let told = match (result, lost) {
-                    // What it failed at itself says more than what that did to the transaction.
-                    (Some(Err(own)), _) => Err(own),
-                    (_, Some(lost)) => Err(lost),
-                    (Some(done), None) => done,
-                    (None, None) => Err(Error::Closed { what: "job store" }),
-                };
-                // Nobody listens when the caller's thread is gone.
-                let _ = answers.send(told);
-            };
-            (Box::new(tell), holds)
-        });
-        let closed = |_| Error::Closed { what: "job store" };
+        self.call(move |rows| work(&mut Rules::new(rows, &options)))
+    }
+
+    fn call<T: Send + 'static>(&self, work: impl Fn(&mut Rows<File<'_>>) -> Result<T> + Send + 'static) -> Result<T> {
+        let (answering, answer) = answer();
         let writes = self.writes.as_ref().ok_or(Error::Closed { what: "job store" })?;
-        writes.send(work).map_err(|_| Error::Closed { what: "job store" })?;
-        answer.recv().map_err(closed)?
+        writes.send(Box::new(Call::new(work, answering))).map_err(|_| Error::Closed { what: "job store" })?;
+        answer.wait()
     }
 
     /// Runs something on the connection that writes.
     #[cfg(test)]
     fn write_raw<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        work: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (answers, answer) = bounded(1);
         let path = Arc::clone(&self.path);
-        let work: Work = Box::new(move |rows| {
-            let result = rows.map(|rows| work(rows.0.db).map_err(|e| failure("write", &path, e)));
-            (Box::new(move |_| drop(answers.send(result))), true)
-        });
-        self.writes.as_ref().map(|w| w.send(work));
-        answer.recv().ok().flatten().unwrap_or(Err(Error::Closed { what: "job store" }))
+        self.call(move |rows| work(rows.database.db).map_err(|e| failure("write", &path, e)))
     }
 
     fn read<T>(&self, work: impl FnOnce(&dyn Table, &Moment) -> Result<T>) -> Result<T> {
         let db = lock(&self.reader);
         // One state of the file for all that is read.
         let step = db.unchecked_transaction().map_err(|e| failure("read", &self.path, e))?;
-        work(&Rows(File { db: &step, path: &self.path }), &self.options.time.now())
+        work(&Rows::new(File::new(&step, &self.path)), &self.options.time.now())
     }
 
     /// A number that changes when another connection has written.
@@ -229,77 +207,6 @@ impl Drop for SqliteStore {
             // It ends when all that was asked for is done.
             let _ = writer.join();
         }
-    }
-}
-
-/// The thread that writes.
-struct Writer {
-    db: Connection,
-    path: Arc<Path>,
-    bell: Arc<Bell>,
-}
-
-impl Writer {
-    fn run(self, work: &Receiver<Work>) {
-        while let Ok(first) = work.recv() {
-            let group = std::iter::once(first).chain(work.try_iter().take(GROUP - 1));
-            let changes = self.db.total_changes();
-            let (answers, lost) = self.transact(group);
-            let changed = lost.is_none() && self.db.total_changes() != changes;
-            for answer in answers {
-                answer(lost.as_ref().map(|e| failure("write", &self.path, copy(e))));
-            }
-            if changed {
-                self.bell.ring();
-            }
-        }
-    }
-
-    /// Runs a group in one transaction. Who is to be answered, and why none of it holds, if so.
-    fn transact(&self, group: impl Iterator<Item = Work>) -> (Vec<Answer>, Option<rusqlite::Error>) {
-        let mut lost = self.db.execute_batch("begin immediate").err();
-        let mut rows = Rows(File { db: &self.db, path: &self.path });
-        let mut answers = Vec::new();
-        for work in group {
-            // A failed operation is undone alone; the others of its transaction hold. Nothing is run outside of a transaction.
-            if lost.is_none() {
-                lost = self.db.execute_batch("savepoint operation").err();
-            }
-            let (answer, holds) = work(if lost.is_none() { Some(&mut rows) } else { None });
-            answers.push(answer);
-            let end = if holds { "release operation" } else { "rollback to operation; release operation" };
-            if lost.is_none() && self.db.is_autocommit() {
-                // As it may on a full disk.
-                lost = Some(lost_transaction());
-            } else if lost.is_none() {
-                lost = self.db.execute_batch(end).err();
-            }
-        }
-        if lost.is_none() {
-            lost = self.db.execute_batch("commit").err();
-        }
-        if lost.is_some() && !self.db.is_autocommit() {
-            // What is wrong is told already.
-            let _ = self.db.execute_batch("rollback");
-        }
-        (answers, lost)
-    }
-}
-
-/// The transaction has ended by itself, and with it what the operations before had done.
-fn lost_transaction() -> rusqlite::Error {
-    let text = "another operation of the same transaction failed, and took it down".to_owned();
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), Some(text))
-}
-
-/// Errors of SQLite cannot be copied, and everybody in a group gets one.
-fn copy(error: &rusqlite::Error) -> rusqlite::Error {
-    match error {
-        rusqlite::Error::SqliteFailure(code, text) => rusqlite::Error::SqliteFailure(*code, text.clone()),
-        other => rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERNAL),
-            Some(other.to_string()),
-        ),
     }
 }
 

@@ -1,5 +1,6 @@
 //! SQLite as a [`Database`].
 
+use std::cell::Cell;
 use std::path::Path;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -12,7 +13,15 @@ use crate::jobs::sql::{Database, Locks, Row, Value};
 /// A connection, inside of a transaction or for reading.
 pub(super) struct File<'a> {
     pub db: &'a Connection,
-    pub path: &'a Path,
+    path: &'a Path,
+    /// Something was written, or tried to be.
+    pub touched: Cell<bool>,
+}
+
+impl<'a> File<'a> {
+    pub fn new(db: &'a Connection, path: &'a Path) -> Self {
+        Self { db, path, touched: Cell::new(false) }
+    }
 }
 
 impl ToSql for Value {
@@ -41,8 +50,10 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 
 impl Database for File<'_> {
     const READY: &'static str = "indexed by jobs_ready";
+    const ALONE: bool = true;
 
     fn run(&self, sql: &str, values: &[Value]) -> Result<u64> {
+        self.touched.set(true);
         let changed = self.db.prepare_cached(sql).and_then(|mut s| s.execute(params_from_iter(values)));
         changed.map(|n| n as u64).map_err(|e| failure("write", self.path, e))
     }

@@ -96,17 +96,56 @@ fn a_full_file_refuses_cleanly_and_goes_on_when_there_is_room() {
 fn one_refused_request_does_not_spoil_those_that_share_its_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("jobs.db")).unwrap();
+    store.set_gate(&Scope::Queue("closed".into()), Gate::Draining).unwrap();
     std::thread::scope(|scope| {
         for n in 0..40 {
             let store = &store;
             scope.spawn(move || {
-                let bad = JobSpec { kind: String::new(), ..spec() };
+                // Refused when its first part is written already.
+                let bad = JobSpec { queue: "closed".into(), ..spec() };
                 let specs = if n % 2 == 0 { vec![spec()] } else { vec![spec(), bad] };
-                assert_eq!(store.enqueue(specs).is_ok(), n % 2 == 0);
+                for _ in 0..10 {
+                    match store.enqueue(specs.clone()) {
+                        Ok(_) => assert_eq!(n % 2, 0),
+                        Err(error) => assert!(n % 2 == 1 && matches!(error, Error::Conflict { .. }), "{error:?}"),
+                    }
+                }
             });
         }
     });
-    assert_eq!(store.list(&JobFilter::default()).unwrap().len(), 20);
+    let jobs = store.list(&JobFilter { limit: 1000, ..JobFilter::default() }).unwrap();
+    assert_eq!(jobs.len(), 200);
+    assert!(jobs.iter().all(|job| store.history(job.id).unwrap().len() == 1));
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_transaction_has_seen_is_what_it_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("jobs.db")).unwrap();
+    let queue = Scope::Queue("default".into());
+    // All in one transaction: each sees what those before it did.
+    let (first, none, second) = store
+        .call({
+            let options = store.options.clone();
+            move |rows| {
+                let mut rules = Rules::new(rows, &options);
+                let later = options.time.now().unix_ms + 3_600_000;
+                let request = |run_at_ms| Request::all([JobSpec { run_at_ms, ..spec() }]).unwrap();
+                rules.enqueue(&request(Some(later)))?;
+                assert!(rules.claim(&ClaimRequest::new("w"))?.is_none(), "not before its time");
+                rules.enqueue(&request(None))?;
+                rules.enqueue(&request(Some(1)))?;
+                let first = rules.claim(&ClaimRequest::new("w"))?;
+                rules.set_gate(&queue, Gate::Paused)?;
+                let none = rules.claim(&ClaimRequest::new("w"))?;
+                rules.set_gate(&queue, Gate::Open)?;
+                Ok((first, none, rules.claim(&ClaimRequest::new("w"))?))
+            }
+        })
+        .unwrap();
+    assert!(first.is_some() && none.is_none() && second.is_some());
+    assert_eq!(store.stats().unwrap().states[&JobState::Running], 2);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::console;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::workflow;
+use crate::workflow::webhook::WebhookArgs;
 
 /// Longest pause before it is seen that the worker should end.
 const LOOK: Duration = Duration::from_millis(100);
@@ -39,6 +40,8 @@ pub struct Args {
     /// Name to be known by. Default: worker- and the number of the process.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    #[command(flatten)]
+    webhooks: WebhookArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -95,6 +98,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         threads: own.threads,
         queues: args.queue.clone(),
         lease_ms: own.lease_ms,
+        webhooks: args.webhooks.options()?,
         ..WorkflowOptions::default()
     };
     let handlers = JobHandlers::from([(PROCESS.to_owned(), Arc::new(ProcessHandler::new(Arc::clone(&engine))) as _)]);

@@ -3,6 +3,7 @@
 mod list;
 mod run;
 pub mod store;
+pub mod webhook;
 
 use clap::Subcommand;
 

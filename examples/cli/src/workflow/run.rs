@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::list;
 use super::store::{self, run_id};
+use super::webhook::WebhookArgs;
 use crate::console;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -83,6 +84,8 @@ struct WorkArgs {
     /// How long a step stays with a process that gives no sign of life, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=86_400_000))]
     lease_ms: u64,
+    #[command(flatten)]
+    webhooks: WebhookArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -211,7 +214,8 @@ fn follow(
     })?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if args.jobs == 0 { cores } else { args.jobs as usize };
-    let options = WorkflowOptions { threads, lease_ms: args.lease_ms, ..WorkflowOptions::default() };
+    let webhooks = args.webhooks.options()?;
+    let options = WorkflowOptions { threads, lease_ms: args.lease_ms, webhooks, ..WorkflowOptions::default() };
     let pool = WorkflowPool::start(Arc::clone(engine), workflows, CustomActions::new(), &options)?;
     let bar = progress::of_run(context);
     let waited = workflows.wait(run, &context.cancel, |info| {

@@ -28,6 +28,9 @@ struct Log(File);
 impl JobHandler for Log {
     fn run(&self, job: &Job, _: &JobRun) -> Result<Value, JobError> {
         let line = format!("{} {}\n", job.spec.payload, now_ns());
+        if let Some(ms) = job.spec.payload["ms"].as_u64() {
+            std::thread::sleep(Duration::from_millis(ms));
+        }
         (&self.0)
             .write_all(line.as_bytes())
             .map_err(|source| JobError::from(Error::Io { op: "write", path: None, source }))?;
@@ -62,16 +65,28 @@ impl Subscriber for Warnings {
     fn exit(&self, _: &Id) {}
 }
 
-/// `--child DATABASE LOG THREADS`: works until standard input ends, then prints how many warnings there were.
+/// The store at a place: a file, or `postgres:SCHEMA` of the server that the environment names.
+pub fn open(place: &str) -> Result<Arc<dyn JobStore>, Error> {
+    let Some(schema) = place.strip_prefix("postgres:") else {
+        return Ok(Arc::new(SqliteStore::open(place, &SqliteOptions::default())?));
+    };
+    let options = PostgresOptions { schema: schema.into(), connections: 8, ..PostgresOptions::default() };
+    Ok(Arc::new(PostgresStore::open(&std::env::var(SERVER).unwrap_or_default(), &options)?))
+}
+
+/// The variable that says how to reach PostgreSQL.
+pub const SERVER: &str = "PURESOUND_TEST_POSTGRES";
+
+/// `--child STORE LOG THREADS LEASE_MS`: works until standard input ends, then prints how many warnings there were.
 pub fn work(args: &[String]) {
     let warnings = Arc::<AtomicU64>::default();
     // Nobody else sets one in this process.
     let _ = tracing::subscriber::set_global_default(Warnings(Arc::clone(&warnings)));
     let done = (|| {
-        let [db, log, threads] = args else { return Err(Error::Conflict { what: "three arguments".into() }) };
-        let store: Arc<dyn JobStore> = Arc::new(SqliteStore::open(db, &SqliteOptions::default())?);
-        let options = WorkerOptions { threads: threads.parse().unwrap_or(1), ..WorkerOptions::default() };
-        let pool = WorkerPool::start(store, handlers(Path::new(log))?, None, options)?;
+        let [place, log, threads, lease] = args else { return Err(Error::Conflict { what: "four arguments".into() }) };
+        let (threads, lease_ms) = (threads.parse().unwrap_or(1), lease.parse().unwrap_or(30_000));
+        let options = WorkerOptions { threads, lease_ms, ..WorkerOptions::default() };
+        let pool = WorkerPool::start(open(place)?, handlers(Path::new(log))?, None, options)?;
         println!("ready");
         let mut nothing = Vec::new();
         // It ends when the parent does, too.
@@ -89,13 +104,13 @@ pub fn work(args: &[String]) {
 }
 
 /// Starts such a process and waits until it is ready.
-pub fn start(db: &Path, log: &Path, threads: usize) -> Result<Child, Error> {
+pub fn start(place: &str, log: &Path, threads: usize, lease_ms: u64) -> Result<Child, Error> {
     let told = |source| Error::Io { op: "start a worker", path: None, source };
     let program = std::env::current_exe().map_err(told)?;
     let mut child = Command::new(program)
-        .arg("--child")
-        .args([db, log])
-        .arg(threads.to_string())
+        .args(["--child", place])
+        .arg(log)
+        .args([threads.to_string(), lease_ms.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

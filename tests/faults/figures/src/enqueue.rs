@@ -12,13 +12,14 @@ use serde_json::{Value, json};
 
 use crate::{child, fresh, timing};
 
-const CALLERS: usize = 64;
+pub const CALLERS: usize = 64;
 
 pub fn run(folder: &Path, jobs: usize) -> Result<bool, Error> {
     let folder = fresh(folder)?;
-    let payload =
-        json!({ "input": "/recordings/2026/talk.mp3", "output": "/ready/2026/talk.opus", "preset": "podcast" });
-    let ours = ours(&folder.path().join("ours.db"), jobs, &payload)?;
+    let payload = payload();
+    let store = SqliteStore::open(folder.path().join("ours.db"), &SqliteOptions::default())?;
+    let ours = ours(&store, jobs, &payload)?;
+    drop(store);
     let bare = bare(folder.path(), jobs, &payload)?;
 
     let enough = f64::min(20.0 * bare.single, 0.5 * bare.normal);
@@ -43,13 +44,18 @@ pub fn run(folder: &Path, jobs: usize) -> Result<bool, Error> {
     Ok(good)
 }
 
-struct Ours {
-    enqueued: f64,
-    claimed: f64,
+/// What a request for a recording looks like.
+pub fn payload() -> Value {
+    json!({ "input": "/recordings/2026/talk.mp3", "output": "/ready/2026/talk.opus", "preset": "podcast" })
 }
 
-fn ours(path: &Path, jobs: usize, payload: &Value) -> Result<Ours, Error> {
-    let store = SqliteStore::open(path, &SqliteOptions::default())?;
+pub struct Ours {
+    pub enqueued: f64,
+    pub claimed: f64,
+}
+
+/// What such a store does with so many jobs.
+pub fn ours(store: &dyn JobStore, jobs: usize, payload: &Value) -> Result<Ours, Error> {
     let spec = JobSpec::new(child::KIND, payload.clone());
     let rate = |work: &(dyn Fn() -> Result<(), Error> + Sync)| {
         let left = AtomicUsize::new(jobs);

@@ -15,9 +15,15 @@ const THREADS: usize = 4;
 
 pub fn run(folder: &Path, jobs: usize) -> Result<bool, Error> {
     let folder = fresh(folder)?;
-    let (db, log) = (folder.path().join("jobs.db"), folder.path().join("log"));
-    let store = SqliteStore::open(&db, &SqliteOptions::default())?;
-    let children = (0..PROCESSES).map(|_| child::start(&db, &log, THREADS)).collect::<Result<Vec<_>, _>>()?;
+    let db = folder.path().join("jobs.db");
+    on(&db.to_string_lossy(), "SQLite", folder.path(), jobs)
+}
+
+/// In the store at a place, see [`child::open`].
+pub fn on(place: &str, name: &str, folder: &Path, jobs: usize) -> Result<bool, Error> {
+    let log = folder.join("log");
+    let store = child::open(place)?;
+    let children = (0..PROCESSES).map(|_| child::start(place, &log, THREADS, 30_000)).collect::<Result<Vec<_>, _>>()?;
     let begun = Instant::now();
     let mut busy = 0;
     for first in (0..jobs).step_by(500) {
@@ -46,7 +52,7 @@ pub fn run(folder: &Path, jobs: usize) -> Result<bool, Error> {
     let twice = runs.values().filter(|n| **n > 1).count();
     let never = jobs - runs.len().min(jobs);
     let what = format!(
-        "{jobs} jobs by {PROCESSES} processes with {THREADS} threads each ({:.0} jobs/s): never, twice, errors of the store",
+        "{name}, {jobs} jobs by {PROCESSES} processes with {THREADS} threads each ({:.0} jobs/s): never, twice, errors of the store",
         jobs as f64 / seconds
     );
     let value = format!("{never}, {twice}, {}", warnings + busy as u64);

@@ -26,7 +26,7 @@ pub fn run(folder: &Path, samples: usize) -> Result<bool, Error> {
 
     let (db, log) = (folder.path().join("out.db"), folder.path().join("out.log"));
     let store = SqliteStore::open(&db, &SqliteOptions::default())?;
-    let other = child::start(&db, &log, 1)?;
+    let other = child::start(&db.to_string_lossy(), &log, 1, 30_000)?;
     let mut outside = one_by_one(&store, &log, samples)?;
     child::end(other)?;
 

@@ -1,13 +1,15 @@
 //! Figures of the job store: one line `ID what: value, goal ...: PASS|FAIL` each; exit code 1 when one fails.
 //!
-//! `cargo run --release -p pure-sound-job-figures -- [enqueue|latency|exactly|all] [FOLDER] [long]`: FOLDER is on the disk that is
-//! meant (default: the system's folder for temporary files); `long` does as many as the goals say.
+//! `cargo run --release -p pure-sound-job-figures -- [enqueue|latency|exactly|postgres|all] [FOLDER] [long]`: FOLDER is on the disk that is
+//! meant (default: the system's folder for temporary files); `long` does as many as the goals say. `postgres` needs a server, named by
+//! PURESOUND_TEST_POSTGRES: `PURESOUND_TEST_FSYNC=on tests/with_services --only postgres ...` starts one.
 
 mod child;
 mod enqueue;
 mod exactly;
 mod latency;
 mod load;
+mod postgres;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,6 +52,9 @@ fn run(what: &str, folder: &Path, long: bool) -> Result<bool, Error> {
     if matches!(what, "exactly" | "all") {
         good &= exactly::run(folder, if long { 50_000 } else { 4_000 })?;
     }
+    if what == "postgres" {
+        good &= postgres::run(folder, long)?;
+    }
     Ok(good)
 }
 
@@ -68,8 +73,8 @@ fn main() {
     }
     let mut words = args.iter().filter(|a| *a != "long");
     let what = words.next().map_or("all", String::as_str);
-    if !["enqueue", "latency", "exactly", "all"].contains(&what) {
-        eprintln!("usage: pure-sound-job-figures [enqueue|latency|exactly|all] [FOLDER] [long]");
+    if !["enqueue", "latency", "exactly", "postgres", "all"].contains(&what) {
+        eprintln!("usage: pure-sound-job-figures [enqueue|latency|exactly|postgres|all] [FOLDER] [long]");
         std::process::exit(2);
     }
     let folder = words.next().map_or_else(std::env::temp_dir, PathBuf::from);
