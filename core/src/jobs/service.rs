@@ -453,7 +453,7 @@ mod tests {
         later.start(&WorkOptions::default()).unwrap();
         assert!(later.wait(&[made.jobs[0].id], Some(Duration::from_secs(60)), &CancelToken::new()).unwrap());
         assert!(folder.path().join("x.wav").exists());
-        std::fs::write(&file.with_extension("txt"), "no database at all, but text").unwrap();
+        std::fs::write(file.with_extension("txt"), "no database at all, but text").unwrap();
         let error = Jobs::open(Arc::new(Engine::new().unwrap()), Some(&file.with_extension("txt"))).unwrap_err();
         assert!(["MALFORMED", "IO"].contains(&error.name()), "{error}");
     }

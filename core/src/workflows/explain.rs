@@ -152,8 +152,8 @@ impl Planner<'_> {
     /// What the engine would do, when the input is there.
     fn recipe(&self, request: &Value, planned: &mut PlannedStep) {
         let plan = self.engine.recipe(request).and_then(|mut recipe| {
-            recipe.input = located(&recipe.input, &self.base);
-            recipe.outputs.iter_mut().for_each(|output| output.path = located(&output.path, &self.base));
+            recipe.input = located(&recipe.input, self.base);
+            recipe.outputs.iter_mut().for_each(|output| output.path = located(&output.path, self.base));
             self.engine.plan(&recipe)
         });
         match plan {
@@ -169,7 +169,7 @@ impl Planner<'_> {
         };
         let mut count = 0;
         for pattern in patterns {
-            let whole = located(Path::new(pattern), &self.base);
+            let whole = located(Path::new(pattern), self.base);
             self.engine.may("list", Some(&whole), &[], &Control::default())?;
             let files = &**self.engine.file_system();
             count += glob::find(&whole.to_string_lossy(), max, files, &CancelToken::new())?.len();

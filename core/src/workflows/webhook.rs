@@ -233,7 +233,8 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
     }
 }
 
-#[cfg(all(test, feature = "webhook"))]
+#[cfg(test)]
+#[cfg(feature = "webhook")]
 mod tests {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;

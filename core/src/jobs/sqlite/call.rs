@@ -76,7 +76,9 @@ impl Chain {
     /// Wakes the next few of those that nobody has woken.
     pub fn wake_some(&self) {
         for _ in 0..FAN {
-            self.callers.get(self.next.fetch_add(1, Ordering::Relaxed)).map_or((), Thread::unpark);
+            if let Some(caller) = self.callers.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+                caller.unpark();
+            }
         }
     }
 
@@ -87,10 +89,13 @@ impl Chain {
     }
 }
 
+/// An answer, and those who are to be woken next.
+type Told<T> = (Result<T>, Option<Arc<Chain>>);
+
 /// A place for one answer. A channel would do, but those who wait at one look again and again before they sleep, and take the
 /// processor from the thread that they wait for.
 struct Slot<T> {
-    answer: Mutex<Option<(Result<T>, Option<Arc<Chain>>)>>,
+    answer: Mutex<Option<Told<T>>>,
     caller: Thread,
 }
 
