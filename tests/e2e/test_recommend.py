@@ -124,6 +124,15 @@ def test_two_equal_channels_become_one(tmp_path):
     assert after.ndim == 1 and chosen["layout"]["evidence"]["name"] == "false_stereo"
 
 
+def test_an_inverted_channel_is_turned_round(tmp_path):
+    path = tmp_path / "inverse.wav"
+    soundfile.write(path, np.stack([speech(), -0.98 * speech()], axis=1), RATE, subtype="PCM_16")
+    after, chosen = auto(path, tmp_path, "--content", "music")
+    assert chosen["filters"][0]["text"] == "phase_invert:channels=[2]"
+    mono = after if after.ndim == 1 else after.mean(axis=1)
+    assert np.corrcoef(mono, speech())[0, 1] > 0.9
+
+
 def test_clean_recordings_are_not_repaired():
     for path, content in [(SPEECH, "speech"), (MUSIC, "music")]:
         got = puresound("recommend", path, "--content", content, "--json").json

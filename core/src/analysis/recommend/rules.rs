@@ -36,7 +36,7 @@ use VerdictName as V;
 pub(super) const FILTERS: [FilterRule; 9] = [
     FilterRule {
         when: When::Verdict(V::PhaseInverted, Warning),
-        filter: "phase_invert:channels=2", covered_by: &[],
+        filter: "phase_invert:channels=[2]", covered_by: &[],
         because: "turns the second channel round, so that the two do not cancel each other",
         source: "correlation below -0.9: quality verdict",
     },
