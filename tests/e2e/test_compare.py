@@ -105,7 +105,7 @@ def test_limits_decide_the_exit_code(tmp_path):
     assert puresound("compare", MUSIC, coded, "--max", "nmr_db=0", "--min", "two_f_score=10", check=0).out
     missed = puresound("compare", MUSIC, coded, "--max", "nmr_db=-40", check=1)
     assert "nmr_db" in missed.err and b"NMR (after BS.1387)" in missed.out
-    assert puresound("compare", MUSIC, coded, "--max", "nmr=-40", check=5).err.count("nmr_db")
+    assert puresound("compare", MUSIC, coded, "--max", "nmr_dbs=-40", check=5).err.count("nmr_db")
     # What cannot be measured meets nothing.
     silence = write(tmp_path / "silence.wav", np.zeros((48_000, 2)))
     assert "not there" in puresound("compare", silence, coded, "--max", "nmr_db=0", check=1).err

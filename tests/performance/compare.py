@@ -133,6 +133,8 @@ def judge(args):
                         "whole": whole["differences"] | whole["differences"]["perceptual"],
                     })
             print(f"{name}: {len(results)} pairs, {time.time() - started:.0f} s", flush=True)
+            if args.json:
+                pathlib.Path(args.json).write_text(json.dumps(results))
     return results
 
 
@@ -195,16 +197,13 @@ def main():
     parser.add_argument("--binary", default="target/release/puresound")
     parser.add_argument("--clips", type=int, default=14)
     parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--json", help="write all figures here")
+    parser.add_argument("--json", help="write all figures here, after each clip")
     parser.add_argument("--speed", action="store_true")
     args = parser.parse_args()
     args.binary = os.path.abspath(args.binary)
     if args.speed:
         return speed(args)
-    results = judge(args)
-    if args.json:
-        pathlib.Path(args.json).write_text(json.dumps(results))
-    report(results)
+    report(judge(args))
 
 
 if __name__ == "__main__":

@@ -73,3 +73,68 @@ impl Engine {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::{Buffer, ChannelLayout, Spec};
+    use crate::error::Error;
+    use crate::services::seams::{Decision, Operation, Policy};
+
+    fn recording(frames: usize) -> Source {
+        let tone: Vec<f32> = (0..frames).map(|i| (i as f32 * 0.05 + (i as f32 * 0.0007).sin()).sin() * 0.3).collect();
+        Source::from_audio(&Buffer::from_channels(Spec::new(16_000, ChannelLayout::MONO), &[tone])).unwrap()
+    }
+
+    /// The same bytes from a pipe.
+    fn piped(source: Source) -> Source {
+        let Source::Bytes(bytes) = source else { panic!("not in memory") };
+        Source::Stream(Box::new(std::io::Cursor::new(bytes)))
+    }
+
+    #[test]
+    fn inputs_of_any_kind_are_compared_and_told_of() {
+        let engine = Engine::new().unwrap();
+        let (options, control) = (CompareOptions::default(), Control::default());
+        for (reference, degraded) in [
+            (recording(32_000), piped(recording(32_000))),
+            (piped(recording(32_000)), recording(32_000)),
+            (piped(recording(32_000)), piped(recording(32_000))),
+        ] {
+            let got = engine.compare(reference, degraded, &options, &control).unwrap();
+            assert!(got.differences.identical && got.differences.frames == 96_000, "{got:?}");
+        }
+        let counted = [("operation", "compare"), ("outcome", "succeeded")];
+        assert_eq!(engine.metrics().value("pure_sound_operations", &counted), Some(3.0));
+    }
+
+    #[test]
+    fn errors_of_either_input_are_its_own() {
+        let engine = Engine::new().unwrap();
+        let (options, control) = (CompareOptions::default(), Control::default());
+        let nothing = || Source::from(b"no audio at all, but some bytes of text".to_vec());
+        for (reference, degraded) in [(nothing(), recording(16_000)), (recording(16_000), nothing())] {
+            let error = engine.compare(reference, degraded, &options, &control).unwrap_err();
+            assert!(matches!(error, Error::NotAudio { .. }), "{error}");
+        }
+        control.cancel.cancel();
+        let cancelled = engine.compare(recording(16_000), recording(16_000), &options, &control);
+        assert!(matches!(cancelled, Err(Error::Cancelled)));
+    }
+
+    #[test]
+    fn the_policy_is_asked_for_both() {
+        struct NoSecrets;
+        impl Policy for NoSecrets {
+            fn decide(&self, operation: &Operation<'_>) -> Decision {
+                let secret = operation.input.is_some_and(|path| path.ends_with("secret.wav"));
+                if secret { Decision::Deny { reason: "secret".into() } } else { Decision::Allow }
+            }
+        }
+        let engine = Engine::builder().policy(Arc::new(NoSecrets)).build().unwrap();
+        let (options, control) = (CompareOptions::default(), Control::default());
+        for (a, b) in [(Source::from("secret.wav"), recording(100)), (recording(100), Source::from("secret.wav"))] {
+            assert!(matches!(engine.compare(a, b, &options, &control), Err(Error::Denied { .. })));
+        }
+    }
+}

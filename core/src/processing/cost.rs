@@ -50,7 +50,7 @@ impl Cost {
     /// What [`compare_all`](crate::analysis::compare::compare_all) takes, where the degraded input is like the reference and the first
     /// `kept_s` seconds of both are kept at 48 kHz.
     pub fn of_comparing(stream: &StreamInfo, kept_s: f64) -> Self {
-        // Buffers grow by doubling; the search for the offset has three spectra of one channel at a quarter of the rate.
+        // Buffers grow by doubling; the search for the offset has spectra and the correlation of one channel.
         let kept = (kept_s * 48_000.0) as u64 * 4 * (4 * stream.spec.channels() as u64 + 6);
         let memory_bytes = JOB_BYTES + 2 * pipe_bytes(stream.spec) + kept;
         Self { least: Amounts { memory_bytes, threads: 1, files: 2, temp_disk_bytes: 0 }, spool_bytes: Some(0) }

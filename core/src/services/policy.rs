@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 /// What is about to be done.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation<'a> {
-    /// `probe`, `tags`, `open`, `measure`, `plan`, `process`, `encode`, or `asset` for a recording that a filter names; for steps of
-    /// workflows also `list` (files by pattern), `store` (a copy or move), `remove`.
+    /// `probe`, `tags`, `open`, `measure`, `compare` (for each of both inputs), `plan`, `process`, `encode`, or `asset` for a recording
+    /// that a filter names; for steps of workflows also `list` (files by pattern), `store` (a copy or move), `remove`.
     pub name: &'static str,
     /// On whose behalf, when that is known.
     pub tenant: Option<&'a str>,

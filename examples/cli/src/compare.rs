@@ -135,7 +135,9 @@ fn text(c: &Comparison) -> String {
     match &c.alignment {
         Some(a) if a.found => {
             let note = if a.correlation < 0.0 { "polarity inverted" } else { "" };
-            row("delay", format!("{:.3} ms", 1000.0 * a.offset_s), note);
+            // Without the sign of what rounds to nothing.
+            let delay_ms = (1e6 * a.offset_s).round() / 1000.0 + 0.0;
+            row("delay", format!("{delay_ms:.3} ms"), note);
         }
         Some(_) => row("delay", "not found".into(), "compared from the beginnings"),
         None => row("delay", "not looked for".into(), ""),
