@@ -160,7 +160,8 @@ struct Shared {
     /// All are over.
     closed: AtomicBool,
     handed_back: AtomicUsize,
-    kept: Mutex<HashMap<JobId, Kept>>,
+    /// By job and token of the lease: the next run of a job may begin, in another thread, before the last one is out of here.
+    kept: Mutex<HashMap<(JobId, u64), Kept>>,
     room: Mutex<Room>,
     /// Rings when somebody leaves the room.
     left: Condvar,
@@ -418,7 +419,7 @@ impl Shared {
             told: 0.0,
             timeout: job.spec.timeout_run_ms.map(Duration::from_millis),
         };
-        lock(&self.kept).insert(job.id, kept);
+        lock(&self.kept).insert((job.id, claimed.lease.token), kept);
         // Taken while the pool was told to end: either it saw the run, or the run sees this.
         if self.halting.load(Ordering::SeqCst) {
             run.stop(Stop::Shutdown);
@@ -430,7 +431,7 @@ impl Shared {
         };
         // Still kept: the lease is renewed while its end is being written.
         let state = self.written(|| self.finish(claimed, &run, &outcome));
-        lock(&self.kept).remove(&job.id);
+        lock(&self.kept).remove(&(job.id, claimed.lease.token));
         if let Some(state) = state {
             let why = outcome.err().filter(|_| state != JobState::Succeeded).map(|e| e.message);
             self.tell_state(job.id, state, job.status.claims, why);
@@ -492,26 +493,25 @@ impl Shared {
                 swept = Some(Instant::now());
                 self.sweep();
             }
-            let due: Vec<(JobId, JobRun, f64)> = {
+            let due: Vec<(JobRun, f64)> = {
                 let mut kept = lock(&self.kept);
-                kept.iter_mut()
-                    .filter_map(|(id, kept)| kept.due(ttl).map(|part| (*id, kept.run.clone(), part)))
-                    .collect()
+                kept.values_mut().filter_map(|kept| kept.due(ttl).map(|part| (kept.run.clone(), part))).collect()
             };
-            for (id, run, part) in due {
-                self.beat(id, &run, part);
+            for (run, part) in due {
+                self.beat(&run, part);
             }
             std::thread::sleep(TICK.min(ttl / 10));
         }
     }
 
-    fn beat(&self, id: JobId, run: &JobRun, part: f64) {
+    fn beat(&self, run: &JobRun, part: f64) {
         let sent = Instant::now();
+        let Lease { job: id, token, .. } = run.0.lease;
         match self.store.beat(&run.0.lease, Some(part)) {
             Ok(Some(beat)) => {
                 let told = {
                     let mut kept = lock(&self.kept);
-                    let Some(kept) = kept.get_mut(&id) else { return };
+                    let Some(kept) = kept.get_mut(&(id, token)) else { return };
                     kept.beaten = sent;
                     std::mem::replace(&mut kept.told, part)
                 };
@@ -529,7 +529,7 @@ impl Shared {
                 }
             }
             // Its end may have been written in the meantime.
-            Ok(None) if lock(&self.kept).contains_key(&id) => run.stop(Stop::Lost),
+            Ok(None) if lock(&self.kept).contains_key(&(id, token)) => run.stop(Stop::Lost),
             Ok(None) => {}
             Err(error) => tracing::warn!(job = %id, %error, "a lease could not be renewed"),
         }

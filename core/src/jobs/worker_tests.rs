@@ -127,6 +127,19 @@ fn a_run_that_takes_too_long_is_stopped_and_counts_as_a_failure() {
 }
 
 #[test]
+fn the_next_run_of_a_job_is_kept_although_the_last_one_is_not_out_yet() {
+    let store = memory();
+    let backoff = Backoff { base_ms: 0, max_ms: 0 };
+    let hurried = || JobSpec { timeout_run_ms: Some(1), max_attempts: 3, backoff: backoff.clone(), ..spec() };
+    let ids: Vec<_> = (0..30).map(|_| add(&store, hurried())).collect();
+    // Each run ends only when its time is told to be over; one that nobody keeps would never end.
+    let _pool = pool(&store, 8, 600_000, handlers(|_, run| endless(run)));
+    for id in ids {
+        assert_eq!(until(&store, id, JobState::Dead).status.claims, 3);
+    }
+}
+
+#[test]
 fn what_is_not_done_when_the_pool_ends_is_handed_back_uncharged() {
     let store = memory();
     let ids = [add(&store, spec()), add(&store, spec())];

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::cancel::CancelToken;
@@ -15,15 +15,18 @@ const EVERY: Duration = Duration::from_millis(150);
 /// What runs in this process.
 #[derive(Default)]
 pub(super) struct Running {
-    jobs: Mutex<HashMap<JobId, CancelToken>>,
+    /// By a number of its own: one who lost a job may still be here when somebody else has it.
+    runs: Mutex<HashMap<u64, (JobId, CancelToken)>>,
+    next: AtomicU64,
     closed: AtomicBool,
 }
 
 impl Running {
     /// Cancels `token` when somebody wants the job to stop, until what is returned is dropped.
     pub fn watch(self: &Arc<Self>, job: JobId, token: &CancelToken) -> Watched {
-        lock(&self.jobs).insert(job, token.clone());
-        Watched { running: Arc::clone(self), job }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        lock(&self.runs).insert(number, (job, token.clone()));
+        Watched { running: Arc::clone(self), number }
     }
 
     /// Ends [`Running::look`].
@@ -34,8 +37,8 @@ impl Running {
     /// Looks until it is closed.
     pub fn look(&self, store: &dyn JobStore) {
         while !self.closed.load(Ordering::Acquire) {
-            let jobs: Vec<(JobId, CancelToken)> = lock(&self.jobs).iter().map(|(id, t)| (*id, t.clone())).collect();
-            for (id, token) in jobs.into_iter().filter(|(_, token)| !token.is_cancelled()) {
+            let runs: Vec<(JobId, CancelToken)> = lock(&self.runs).values().cloned().collect();
+            for (id, token) in runs.into_iter().filter(|(_, token)| !token.is_cancelled()) {
                 match store.get(id) {
                     Ok(job) if job.status.cancel.is_some() => token.cancel(),
                     Ok(_) => {}
@@ -51,11 +54,11 @@ impl Running {
 /// A job that is watched.
 pub(super) struct Watched {
     running: Arc<Running>,
-    job: JobId,
+    number: u64,
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        lock(&self.running.jobs).remove(&self.job);
+        lock(&self.running.runs).remove(&self.number);
     }
 }
