@@ -42,6 +42,7 @@ pub use analyse::{AnalyseOptions, FeatureArrays};
 pub use compare::CompareOptions;
 use compose::{Composition, Parts, add_defaults};
 use observed::{Call, Observed, Watched};
+pub use pictures::PeakOptions;
 use run_events::RunEvents;
 
 /// Where settings come from.

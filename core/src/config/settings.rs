@@ -142,6 +142,13 @@ pub struct JobSettings {
     /// File that keeps the jobs; null is the one that the program has for the user.
     #[schemars(extend("x-restart" = true))]
     pub database: Option<PathBuf>,
+    /// PostgreSQL that keeps the jobs of several machines, instead of the file: postgres://USER:PASSWORD@HOST:PORT/DATABASE. Needs the feature
+    /// `postgres`.
+    #[schemars(extend("x-secret" = true, "x-restart" = true))]
+    pub postgres: Option<Secret>,
+    /// Folder that keeps the results of workflow steps, which all machines must share; null is one beside the file of jobs.
+    #[schemars(extend("x-restart" = true))]
+    pub results: Option<PathBuf>,
     /// Do not wait for the disk: faster, and a power cut may take the last moments of what was promised.
     #[schemars(extend("x-restart" = true))]
     pub may_lose_last_ms: bool,
@@ -265,6 +272,8 @@ impl Default for JobSettings {
     fn default() -> Self {
         Self {
             database: None,
+            postgres: None,
+            results: None,
             may_lose_last_ms: false,
             workers: 0,
             lease_ms: 30_000,

@@ -1,5 +1,10 @@
 //! Pictures of an input, and pages with everything that is known of it.
 
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::Engine;
 use super::observed::Call;
 use crate::analysis::page::{self, AnalysisPage, PageOptions, Painter, Portrait};
@@ -9,8 +14,29 @@ use crate::analysis::{AnalysisParams, PeakParams, Peaks, WaveformPeaks, delivery
 use crate::audio::Buffer;
 use crate::error::{Error, Result};
 use crate::formats::{MediaInfo, ReadOptions, Source};
-use crate::processing::{self, Control, Cost, Report};
+use crate::processing::{self, Control, Cost, Progress, ProgressFn, Report};
 use crate::resources::MemoryAccount;
+
+/// What [`Engine::waveform_peaks`] is to do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PeakOptions {
+    /// How to read the input.
+    pub read: ReadOptions,
+    /// Which peaks.
+    pub peaks: PeakParams,
+}
+
+/// The border of a call that reads two inputs, for one of both: its progress begins at `from` and is half of the whole.
+fn half(control: &Control, from: f64) -> Control {
+    let progress = control.progress.clone().map(|tell| -> ProgressFn {
+        Arc::new(move |told: &Progress| {
+            let eta_s = told.eta_s.filter(|_| from > 0.0);
+            tell(&Progress { fraction: from + told.fraction / 2.0, eta_s, ..told.clone() });
+        })
+    });
+    Control { progress, ..control.clone() }
+}
 
 /// Reads all blocks of an input.
 pub(super) type ReadAll<'a> = dyn FnMut(&mut dyn FnMut(&Buffer) -> Result<()>) -> Result<()> + 'a;
@@ -22,15 +48,9 @@ impl Engine {
     /// # Errors
     /// Those of [`WaveformPeaks::new`], of [`crate::formats::open`] and [`crate::resources::ResourcePool::acquire`];
     /// [`crate::Error::LimitExceeded`] when they do not fit the memory; [`crate::Error::Cancelled`]; [`crate::Error::Denied`] by the policy.
-    pub fn waveform_peaks(
-        &self,
-        source: Source,
-        params: &PeakParams,
-        options: &ReadOptions,
-        control: &Control,
-    ) -> Result<Peaks> {
-        self.looking(source, options, control, 1 << 20, |media, memory, read| {
-            let mut peaks = WaveformPeaks::new(media.stream.spec, params)?;
+    pub fn waveform_peaks(&self, source: Source, options: &PeakOptions, control: &Control) -> Result<Peaks> {
+        self.looking(source, &options.read, control, 1 << 20, |media, memory, read| {
+            let mut peaks = WaveformPeaks::new(media.stream.spec, &options.peaks)?;
             let mut kept = memory.take(0)?;
             let mut counted = 0;
             read(&mut |block| {
@@ -110,10 +130,10 @@ impl Engine {
         control: &Control,
     ) -> Result<String> {
         let specifications = checked(options)?;
-        let before = self.portrait(before, options, None, None, control)?;
+        let before = self.portrait(before, options, None, None, &half(control, 0.0))?;
         // What was asked for the input, such as a track, means nothing for what was made of it.
         let plain = PageOptions { read: ReadOptions { track: None, ..options.read.clone() }, ..options.clone() };
-        let after = self.portrait(after, &plain, Some(before.ends_hz.1), None, control)?;
+        let after = self.portrait(after, &plain, Some(before.ends_hz.1), None, &half(control, 0.5))?;
         Ok(page::comparison_page(&before, &after, report, options, &specifications))
     }
 

@@ -58,7 +58,7 @@ pub(crate) use process::{is_as_noted, publishing};
 pub use rules::StoreOptions;
 pub use schedule::{MissedTicks, Schedule, ScheduleStatus};
 pub use scope::{Gate, Limits, Rate, Scope, ScopeRules};
-pub use service::{Jobs, Submission, Submitted, WorkOptions};
+pub use service::{Jobs, Submission, Submitted, WorkOptions, open_store, postgres_url};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::{

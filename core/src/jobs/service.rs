@@ -94,10 +94,7 @@ impl Jobs {
         let settings = engine.settings().jobs;
         let store: Arc<dyn JobStore> = match database {
             None => Arc::new(MemoryStore::new(StoreOptions::from(&settings))),
-            Some(path) => match path.to_str().filter(|text| is_postgres(text)) {
-                Some(connection) => open_postgres(connection, &settings)?,
-                None => open_file(path, &settings)?,
-            },
+            Some(database) => open_store(database, &settings)?,
         };
         Ok(Self::with_store(engine, store))
     }
@@ -337,8 +334,20 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|e| Error::io("open", Some(path), e))
 }
 
-fn is_postgres(database: &str) -> bool {
-    database.starts_with("postgres://") || database.starts_with("postgresql://")
+/// The store in a file, or in PostgreSQL by its URL (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`).
+///
+/// # Errors
+/// [`Error::Unsupported`] when this build has no such store; those of `SqliteStore::open` and `PostgresStore::open`.
+pub fn open_store(database: &Path, settings: &JobSettings) -> Result<Arc<dyn JobStore>> {
+    match postgres_url(database) {
+        Some(connection) => open_postgres(connection, settings),
+        None => open_file(database, settings),
+    }
+}
+
+/// The text of `database` when it is a URL of PostgreSQL and no file.
+pub fn postgres_url(database: &Path) -> Option<&str> {
+    database.to_str().filter(|text| text.starts_with("postgres://") || text.starts_with("postgresql://"))
 }
 
 #[cfg(feature = "sqlite")]

@@ -30,7 +30,9 @@ pub(crate) fn recipe_of(presets: &PresetStore, request: &Value) -> Result<Recipe
 /// Writes out the short forms: `output`, outputs that are paths, filters as on the command line.
 fn expand(fields: &mut Map<String, Value>) -> Result<()> {
     if let Some(output) = fields.shift_remove("output") {
-        if fields.contains_key("outputs") {
+        // Whole recipes, such as those of recommendations, have an empty list.
+        let is_given = |outputs: &Value| outputs.as_array().is_none_or(|list| !list.is_empty());
+        if fields.get("outputs").is_some_and(is_given) {
             return Err(Error::Conflict { what: "give output or outputs, not both".into() });
         }
         let outputs = if output.is_array() { output } else { json!([output]) };
@@ -90,13 +92,22 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_recipe_takes_an_output() {
+        let whole = serde_json::to_value(recipe(json!({ "preset": "podcast" })).unwrap()).unwrap();
+        assert_eq!(whole["outputs"], json!([]));
+        let mut asked = whole.clone();
+        asked["output"] = "a.wav".into();
+        assert_eq!(recipe(asked).unwrap().outputs[0].path, std::path::Path::new("a.wav"));
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let mistakes = [
             (json!({ "preset": "podcats" }), "did you mean 'podcast'"),
             (json!({ "preset": 3 }), "preset: '3'"),
             (json!([]), "recipe: '[]'"),
             (json!({ "outputz": [] }), "unknown field `outputz`"),
-            (json!({ "output": "a.wav", "outputs": [] }), "not both"),
+            (json!({ "output": "a.wav", "outputs": ["b.wav"] }), "not both"),
             (json!({ "filters": ["highpas"] }), "did you mean 'highpass'"),
         ];
         for (request, words) in mistakes {

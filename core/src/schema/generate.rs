@@ -12,7 +12,7 @@ use crate::analysis::{Analysis, PeakParams, Peaks};
 use crate::audio::Spec;
 use crate::config::Settings;
 use crate::dsp::resampler::Quality;
-use crate::engine::{AnalyseOptions, CompareOptions};
+use crate::engine::{AnalyseOptions, CompareOptions, PeakOptions};
 use crate::error::ErrorCode;
 use crate::events;
 use crate::filters::{FilterInfo, FilterSpec};
@@ -75,6 +75,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("analysis_page", schema::<AnalysisPage>()),
         ("recommend_options", schema::<RecommendOptions>()),
         ("recommendation", schema::<Recommendation>()),
+        ("peak_options", schema::<PeakOptions>()),
         ("peak_params", schema::<PeakParams>()),
         ("peaks", schema::<Peaks>()),
         ("spec", schema::<Spec>()),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use pure_sound::Error;
 use pure_sound::analysis::picture::{AmplitudeScale, Colour, WaveformOptions};
 use pure_sound::analysis::{PeakParams, Peaks};
+use pure_sound::engine::PeakOptions;
 use pure_sound::formats::ReadOptions;
 
 use crate::context::{Context, write_whole};
@@ -108,8 +109,9 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         engine.waveform_png(source, &picture, &context.control(&progress))?
     } else {
         let samples_per_pixel = args.samples_per_pixel.unwrap_or(256);
-        let params = PeakParams { samples_per_pixel, mono: args.mono, max_pixels: None };
-        let peaks = engine.waveform_peaks(source, &params, &picture.read, &context.control(&progress))?;
+        let peaks = PeakParams { samples_per_pixel, mono: args.mono, max_pixels: None };
+        let options = PeakOptions { read: picture.read, peaks };
+        let peaks = engine.waveform_peaks(source, &options, &context.control(&progress))?;
         peak_bytes(&args.output, &peaks, args.bits.unwrap_or(16))?
     };
     drop(progress);

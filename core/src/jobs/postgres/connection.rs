@@ -123,6 +123,15 @@ pub(super) struct Connection {
     live: Option<(Client, Statements)>,
 }
 
+/// What came of a transaction.
+pub(super) struct Done<T> {
+    pub value: T,
+    /// It changed something.
+    pub changed: bool,
+    /// Somebody elsewhere may want to know.
+    pub tell: bool,
+}
+
 /// How a transaction ended that did not hold.
 struct Broken {
     error: Error,
@@ -136,13 +145,12 @@ impl Connection {
         Self { place, live: None }
     }
 
-    /// Runs a transaction: it may be run again when others were in its way, or when the connection was gone before. What it gave, and
-    /// whether it changed something.
+    /// Runs a transaction: it may be run again when others were in its way, or when the connection was gone before.
     pub fn transact<T>(
         &mut self,
         purpose: Option<Purpose>,
         work: impl Fn(&mut dyn Table, Moment) -> Result<T>,
-    ) -> Result<(T, bool)> {
+    ) -> Result<Done<T>> {
         let (mut tries, mut fresh) = (0, false);
         loop {
             let (mut client, mut statements) = match self.live.take().filter(|(client, _)| !client.is_closed()) {
@@ -183,7 +191,7 @@ fn once<T>(
     place: &Place,
     purpose: Option<Purpose>,
     work: impl Fn(&mut dyn Table, Moment) -> Result<T>,
-) -> Result<(T, bool), Broken> {
+) -> Result<Done<T>, Broken> {
     let broken = |op, unsure| {
         move |error: postgres::Error| {
             let fault = fault(&error);
@@ -200,14 +208,9 @@ fn once<T>(
     let done = work(&mut rows, now);
     let (changed, tell, seen) = (rows.database.changed.get(), rows.database.tell.get(), rows.database.fault.get());
     match done {
-        Ok(done) => {
-            let notify = if tell || (changed && purpose == Some(Purpose::Manage)) {
-                format!("notify {}, '{}';", place.channel(), place.origin)
-            } else {
-                String::new()
-            };
-            client.batch_execute(&format!("{notify}commit")).map_err(broken("commit", true))?;
-            Ok((done, changed))
+        Ok(value) => {
+            client.batch_execute("commit").map_err(broken("commit", true))?;
+            Ok(Done { value, changed, tell: tell || (changed && purpose == Some(Purpose::Manage)) })
         }
         Err(error) => {
             let back = client.batch_execute("rollback");

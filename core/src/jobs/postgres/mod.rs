@@ -7,6 +7,7 @@
 mod connection;
 mod link;
 mod listener;
+mod notifier;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use postgres::Config;
 use serde_json::Value;
 
 use self::connection::{Connection, Place};
+use self::notifier::Notifier;
 use super::bell::Bell;
 use super::failure::JobError;
 use super::job::{HistoryEntry, Job, JobId, JobSpec, JobState, Published};
@@ -42,7 +44,7 @@ pub struct PostgresOptions {
     /// Schema that holds the tables: a lower-case letter or `_`, then also digits, at most 48. It is made when it is not there, if the user
     /// may. Default `puresound`.
     pub schema: String,
-    /// Transactions at the same time, 1 to 64; each has a connection, and there is one more for listening. Default 4.
+    /// Transactions at the same time, 1 to 64; each has a connection, and there are two more, to hear and to tell what changed. Default 4.
     pub connections: usize,
     /// Take the time of `store` instead of the server's. All machines must then agree on it.
     pub own_time: bool,
@@ -63,6 +65,7 @@ pub struct PostgresStore {
     threads: Vec<std::thread::JoinHandle<()>>,
     closing: Arc<AtomicBool>,
     bell: Arc<Bell>,
+    notifier: Arc<Notifier>,
 }
 
 /// Something to be done with a connection; answers its caller itself.
@@ -89,6 +92,7 @@ impl PostgresStore {
             threads: Vec::new(),
             closing: Arc::clone(&closing),
             bell: Arc::clone(&bell),
+            notifier: Arc::default(),
         };
         for number in 1..=options.connections {
             let (work, place) = (work.clone(), Arc::clone(&place));
@@ -101,7 +105,10 @@ impl PostgresStore {
         }
         let client = listener::listen(&place)?;
         // It ends by itself, within a second of the store; nobody waits for it.
-        spawn("puresound-pg-listen".into(), move || listener::run(client, &place, &bell, &closing))?;
+        let heard = Arc::clone(&place);
+        spawn("puresound-pg-listen".into(), move || listener::run(client, &heard, &bell, &closing))?;
+        let notifier = Arc::clone(&store.notifier);
+        spawn("puresound-pg-notify".into(), move || notifier.run(&place))?;
         Ok(store)
     }
 
@@ -137,19 +144,21 @@ impl PostgresStore {
         purpose: Purpose,
         work: impl Fn(&mut Rules<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (options, bell) = (self.options.clone(), Arc::clone(&self.bell));
+        let (options, bell, notifier) = (self.options.clone(), Arc::clone(&self.bell), Arc::clone(&self.notifier));
         self.run(move |connection| {
-            let (done, changed) =
-                connection.transact(Some(purpose), |table, now| work(&mut Rules::at(table, &options, now)))?;
-            if changed {
+            let done = connection.transact(Some(purpose), |table, now| work(&mut Rules::at(table, &options, now)))?;
+            if done.changed {
                 bell.ring();
             }
-            Ok(done)
+            if done.tell {
+                notifier.tell();
+            }
+            Ok(done.value)
         })
     }
 
     fn read<T: Send + 'static>(&self, work: impl Fn(&dyn Table, &Moment) -> Result<T> + Send + 'static) -> Result<T> {
-        self.run(move |connection| Ok(connection.transact(None, |table, now| work(table, &now))?.0))
+        self.run(move |connection| Ok(connection.transact(None, |table, now| work(table, &now))?.value))
     }
 
     fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static) -> Result<T> {
@@ -197,6 +206,7 @@ impl Drop for PostgresStore {
             // They end when all that was asked for is done.
             let _ = thread.join();
         }
+        self.notifier.close();
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use clap::Subcommand;
 use pure_sound::Error;
 use pure_sound::config::JobSettings;
-use pure_sound::jobs::{JobStore, SqliteOptions, SqliteStore};
+use pure_sound::jobs::{JobStore, open_store, postgres_url};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -51,8 +51,9 @@ enum Command {
 /// Where the jobs are.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct StoreArgs {
-    /// File that keeps the jobs; made when it is not there. Default: jobs.database of the configuration, else puresound/jobs.db in the
-    /// user's folder for such files.
+    /// File that keeps the jobs; made when it is not there. Or postgres://USER:PASSWORD@HOST/DATABASE, for several machines. Default:
+    /// jobs.postgres (with a password, better there) or jobs.database of the configuration, else puresound/jobs.db in the user's
+    /// folder for such files.
     #[arg(long, value_name = "PATH")]
     pub db: Option<PathBuf>,
 }
@@ -60,20 +61,31 @@ pub struct StoreArgs {
 impl StoreArgs {
     /// The store of these arguments and this configuration.
     pub fn open(&self, settings: &JobSettings) -> Result<Arc<dyn JobStore>, Failure> {
-        Ok(Arc::new(SqliteStore::open(self.path(settings)?, &SqliteOptions::from(settings))?))
+        Ok(open_store(&self.database(settings)?, settings)?)
     }
 
-    /// The file of the store.
-    pub fn path(&self, settings: &JobSettings) -> Result<PathBuf, Failure> {
-        match self.db.clone().or_else(|| settings.database.clone()) {
+    /// The folder for results of workflows: beside the file of jobs, in a folder of the same name that ends in .results.
+    pub fn results(&self, settings: &JobSettings) -> Result<PathBuf, Failure> {
+        if let Some(folder) = &settings.results {
+            return Ok(folder.clone());
+        }
+        let database = self.database(settings)?;
+        let file = if postgres_url(&database).is_some() { own_folder()?.join("jobs") } else { database };
+        Ok(file.with_extension("results"))
+    }
+
+    /// A file, or the URL of a server.
+    fn database(&self, settings: &JobSettings) -> Result<PathBuf, Failure> {
+        let server = || settings.postgres.as_ref().map(|secret| PathBuf::from(secret.expose()));
+        match self.db.clone().or_else(server).or_else(|| settings.database.clone()) {
             Some(path) => Ok(path),
-            None => own_database(),
+            None => Ok(own_folder()?.join("jobs.db")),
         }
     }
 }
 
-/// The file of the user, in a folder that is made when it is not there.
-fn own_database() -> Result<PathBuf, Failure> {
+/// The folder of the user for such files, which is made when it is not there.
+fn own_folder() -> Result<PathBuf, Failure> {
     let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let folder = if cfg!(windows) {
         set("LOCALAPPDATA")
@@ -89,7 +101,7 @@ fn own_database() -> Result<PathBuf, Failure> {
     })?;
     let folder = folder.join("puresound");
     std::fs::create_dir_all(&folder).map_err(|e| Error::io("create folder", Some(&folder), e))?;
-    Ok(folder.join("jobs.db"))
+    Ok(folder)
 }
 
 pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {

@@ -16,9 +16,9 @@ pub fn open(context: &Context, args: &StoreArgs) -> Result<Workflows, Failure> {
     at(args, &context.config()?.current().settings.jobs)
 }
 
-/// The runs in the file of jobs. Their results are beside it, in a folder of the same name that ends in .results.
+/// The runs in the store of jobs, and the folder of their results.
 pub fn at(args: &StoreArgs, settings: &JobSettings) -> Result<Workflows, Failure> {
-    let results = FolderResults::new(args.path(settings)?.with_extension("results"))?;
+    let results = FolderResults::new(args.results(settings)?)?;
     Ok(Workflows::new(args.open(settings)?, Arc::new(results)))
 }
 
