@@ -55,7 +55,7 @@ export interface TenantOption {
   tenant?: string | undefined
 }
 
-/** Options of a job: the fields of a recipe, a preset whose values hold where they say nothing, and those of the call. */
+/** What to hold an input against, and how it is read. */
 export interface CheckOptions extends ReadCallOptions, ProgressOption, TenantOption {
   /** Names of delivery specifications. */
   specifications?: string | string[] | undefined
@@ -64,11 +64,35 @@ export interface CheckOptions extends ReadCallOptions, ProgressOption, TenantOpt
 /** What to find, and how to read the input. */
 export interface AnalyseOptions extends T.AnalyseOptions, CallOptions, ProgressOption, TenantOption {}
 
+/** What is known of the input, and how to read it. */
+export interface RecommendOptions extends T.RecommendOptions, CallOptions, ProgressOption, TenantOption {}
+
+/** How to read both inputs, and how to compare them. */
+export interface CompareOptions extends T.CompareOptions, CallOptions, ProgressOption, TenantOption {}
+
+/** Which peaks, and how to read the input. */
+export interface PeakOptions extends T.PeakOptions, CallOptions, ProgressOption, TenantOption {}
+
+/** The picture of a waveform, and how to read the input. */
+export interface WaveformOptions extends T.WaveformOptions, CallOptions, ProgressOption, TenantOption {}
+
+/** The picture of a spectrogram, and how to read the input. */
+export interface SpectrogramOptions extends T.SpectrogramOptions, CallOptions, ProgressOption, TenantOption {}
+
+/** What is on a page, and how to read the input. */
+export interface PageOptions extends T.PageOptions, CallOptions, ProgressOption, TenantOption {}
+
+/** As `PageOptions`, with the report of the run that made one of the other: its steps and its target are shown. */
+export interface ComparisonPageOptions extends PageOptions {
+  report?: T.Report | null | undefined
+}
+
 /** Features over time by name: one number per frame, or rows of bands. */
 export type FeatureArrays = {
   [Name in keyof T.Series]: T.Series[Name] extends number[][] ? Float32Array[] : Float32Array
 }
 
+/** Options of a job: the fields of a recipe, a preset whose values hold where they say nothing, and those of the call. */
 export interface ProcessOptions extends Omit<T.Request, 'input' | 'output' | 'outputs'>, CallOptions, ProgressOption, TenantOption {
   /** Files to write, instead of the argument. */
   outputs?: OutputLike[]
@@ -195,6 +219,20 @@ export class Engine {
   features(input: Input, options?: AnalyseOptions): Promise<{ analysis: T.Analysis; features: FeatureArrays }>
   /** Faults, and how delivery specifications such as `acx` come out; `all` is every one. */
   check(input: Input, options?: CheckOptions): Promise<T.CheckReport>
+  /** What to do with an input: preset, filters, channels, codec and bit rate, each with its reason; and all of it as a recipe. */
+  recommend(input: Input, options?: RecommendOptions): Promise<T.Recommendation>
+  /** How far an input lies off its reference: as a waveform, as a spectrum, and to the ear. Of two streams the second waits for the first. */
+  compare(reference: Input, degraded: Input, options?: CompareOptions): Promise<T.Comparison>
+  /** The smallest and largest sample of each stretch, for programs that draw waveforms themselves. */
+  waveformPeaks(input: Input, options?: PeakOptions): Promise<T.Peaks>
+  /** The waveform as the bytes of a PNG. */
+  waveformPng(input: Input, options?: WaveformOptions): Promise<Buffer>
+  /** A spectrogram as the bytes of a PNG. */
+  spectrogramPng(input: Input, options?: SpectrogramOptions): Promise<Buffer>
+  /** An HTML page of an input for people: pictures, loudness, faults, specifications, facts, tags; and the same as data. */
+  analysisPage(input: Input, options?: PageOptions): Promise<T.AnalysisPage>
+  /** An HTML page of a recording before and after it was processed: what is gone, what is new, and with a `report` every step. */
+  comparisonPage(before: Input, after: Input, options?: ComparisonPageOptions): Promise<string>
   /** A whole input as samples. */
   decode(input: Input, options?: ReadCallOptions & ProgressOption & TenantOption): Promise<Audio>
   /** Opens an input for reading blocks. */
@@ -431,6 +469,13 @@ export const measure: Engine['measure']
 export const analyse: Engine['analyse']
 export const features: Engine['features']
 export const check: Engine['check']
+export const recommend: Engine['recommend']
+export const compare: Engine['compare']
+export const waveformPeaks: Engine['waveformPeaks']
+export const waveformPng: Engine['waveformPng']
+export const spectrogramPng: Engine['spectrogramPng']
+export const analysisPage: Engine['analysisPage']
+export const comparisonPage: Engine['comparisonPage']
 export const decode: Engine['decode']
 export const open: Engine['open']
 export const encode: Engine['encode']

@@ -1083,23 +1083,6 @@ psnd_status psnd_engine_analyse(psnd_engine engine,
                                 psnd_error **out_error);
 
 /**
- * Looks at a whole input for faults, and holds it against delivery specifications: 'specifications_json' is an array of their names,
- * '["acx"]'; '["all"]' is every one, NULL none. The result is JSON, see the schema 'check'.
- *
- * The caller sees to it:
- * 'input' and 'call' are valid, 'call' may be NULL; texts are NULL or end with a NUL; 'out_json' is writable; 'out_error' is NULL or
- * writable.
- */
-PSND_API
-psnd_status psnd_engine_check(psnd_engine engine,
-                              const psnd_input *input,
-                              const char *specifications_json,
-                              const char *options_json,
-                              const psnd_call *call,
-                              char **out_json,
-                              psnd_error **out_error);
-
-/**
  * Runs a recipe: reads, filters, levels, encodes, verifies. Outputs appear whole or not at all. 'request_json' is a recipe, see the
  * schema 'request': '{"preset": "podcast", "output": "talk.opus"}'. 'input' may be NULL when the request names it. '*out_report' is
  * what was done, as JSON, see the schema 'report'; NULL when it is not wanted.
@@ -1190,6 +1173,142 @@ PSND_API
 psnd_status psnd_schema(const char *name,
                         char **out_json,
                         psnd_error **out_error);
+
+/**
+ * Looks at a whole input for faults, and holds it against delivery specifications: 'specifications_json' is an array of their names,
+ * '["acx"]'; '["all"]' is every one, NULL none. The result is JSON, see the schema 'check'.
+ *
+ * The caller sees to it:
+ * 'input' and 'call' are valid, 'call' may be NULL; texts are NULL or end with a NUL; 'out_json' is writable; 'out_error' is NULL or
+ * writable.
+ */
+PSND_API
+psnd_status psnd_engine_check(psnd_engine engine,
+                              const psnd_input *input,
+                              const char *specifications_json,
+                              const char *options_json,
+                              const psnd_call *call,
+                              char **out_json,
+                              psnd_error **out_error);
+
+/**
+ * Tells what to do with an input: a preset, filters, channels, codec and bit rate, each with its reason and what was measured, and all of
+ * it as a recipe without outputs, in the field 'recipe'. The whole input is looked at. The result is JSON, see the schema
+ * 'recommendation'. 'options_json': see the schema 'recommend_options', NULL for the defaults; '{"content": "speech"}' says what it is.
+ *
+ * The caller sees to it:
+ * As 'psnd_engine_measure'.
+ */
+PSND_API
+psnd_status psnd_engine_recommend(psnd_engine engine,
+                                  const psnd_input *input,
+                                  const char *options_json,
+                                  const psnd_call *call,
+                                  char **out_json,
+                                  psnd_error **out_error);
+
+/**
+ * Tells how far a recording lies off its reference: signal to noise ratios, distance of the spectra, and what a listener would notice.
+ * The result is JSON, see the schema 'comparison'. 'options_json': see the schema 'compare_options', NULL for the defaults;
+ * '{"compare": {"match_level": true}}' takes the difference of the levels away. Both inputs may be one, unless a reader gives it.
+ *
+ * The caller sees to it:
+ * 'reference', 'degraded' and 'call' are valid, 'call' may be NULL; text is NULL or ends with a NUL; 'out_json' is writable; 'out_error'
+ * is NULL or writable.
+ */
+PSND_API
+psnd_status psnd_engine_compare(psnd_engine engine,
+                                const psnd_input *reference,
+                                const psnd_input *degraded,
+                                const char *options_json,
+                                const psnd_call *call,
+                                char **out_json,
+                                psnd_error **out_error);
+
+/**
+ * The smallest and largest sample of each stretch of a whole input, for hosts that draw it themselves; as JSON, see the schema 'peaks'.
+ * 'options_json': see the schema 'peak_options', NULL for the defaults; '{"peaks": {"max_pixels": 2000}}' keeps long inputs short.
+ *
+ * The caller sees to it:
+ * As 'psnd_engine_measure'.
+ */
+PSND_API
+psnd_status psnd_engine_waveform_peaks(psnd_engine engine,
+                                       const psnd_input *input,
+                                       const char *options_json,
+                                       const psnd_call *call,
+                                       char **out_json,
+                                       psnd_error **out_error);
+
+/**
+ * Draws the waveform of a whole input, as PNG. 'options_json': see the schema 'waveform_options', NULL for the defaults;
+ * '{"width": 800, "height": 200}'. Free the bytes by 'psnd_bytes_free'.
+ *
+ * The caller sees to it:
+ * 'input' and 'call' are valid, 'call' may be NULL; text is NULL or ends with a NUL; 'out_data' and 'out_size' are writable; 'out_error'
+ * is NULL or writable.
+ */
+PSND_API
+psnd_status psnd_engine_waveform_png(psnd_engine engine,
+                                     const psnd_input *input,
+                                     const char *options_json,
+                                     const psnd_call *call,
+                                     uint8_t **out_data,
+                                     size_t *out_size,
+                                     psnd_error **out_error);
+
+/**
+ * Draws a spectrogram of a whole input, as PNG. 'options_json': see the schema 'spectrogram_options', NULL for the defaults;
+ * '{"scale": "mel"}'. Free the bytes by 'psnd_bytes_free'.
+ *
+ * The caller sees to it:
+ * As 'psnd_engine_waveform_png'.
+ */
+PSND_API
+psnd_status psnd_engine_spectrogram_png(psnd_engine engine,
+                                        const psnd_input *input,
+                                        const char *options_json,
+                                        const psnd_call *call,
+                                        uint8_t **out_data,
+                                        size_t *out_size,
+                                        psnd_error **out_error);
+
+/**
+ * Makes a page for people, one HTML file that needs nothing else: waveform, loudness over time, spectrogram, faults, delivery
+ * specifications, facts, tags. 'options_json': see the schema 'page_options', NULL for the defaults; '{"specifications": ["acx"]}'.
+ * '*out_json' is what stands on it as JSON, 'analysis' and 'check', see the schema 'analysis_page'; NULL when it is not wanted.
+ *
+ * The caller sees to it:
+ * 'input' and 'call' are valid, 'call' may be NULL; text is NULL or ends with a NUL; 'out_html' is writable; 'out_json' and 'out_error'
+ * are NULL or writable.
+ */
+PSND_API
+psnd_status psnd_engine_analysis_page(psnd_engine engine,
+                                      const psnd_input *input,
+                                      const char *options_json,
+                                      const psnd_call *call,
+                                      char **out_html,
+                                      char **out_json,
+                                      psnd_error **out_error);
+
+/**
+ * Makes a page as 'psnd_engine_analysis_page' of a recording before and after it was processed, with what is gone and what is new.
+ * 'report_json' is the report of the run, which gives its steps and its target; NULL for none. Both inputs may be one, unless a reader
+ * gives it.
+ *
+ * The caller sees to it:
+ * 'before', 'after' and 'call' are valid, 'call' may be NULL; texts are NULL or end with a NUL; 'out_html' is writable; 'out_error' is
+ * NULL or writable.
+ */
+PSND_API
+psnd_status psnd_engine_comparison_page(psnd_engine engine,
+                                        const psnd_input *before,
+                                        const psnd_input *after,
+                                        const char *report_json,
+                                        const char *options_json,
+                                        const psnd_call *call,
+                                        char **out_html,
+                                        psnd_error **out_error);
 
 /**
  * Calls 'callback' for each event from now on whose topic fits 'pattern', such as 'process.*' or '*'. Free the subscription to end it.

@@ -216,6 +216,31 @@ private:
     std::exception_ptr thrown_;
 };
 
+/* Makes a long call whose last output is a text. */
+template <class Function, class... Arguments>
+std::string text_of_call(Function function, const Call &call, Arguments... arguments) {
+    const CallBorder border(call);
+    char *text = nullptr;
+    psnd_error *error = nullptr;
+    const psnd_status status = function(arguments..., border.get(), &text, &error);
+    std::string taken = take(text);
+    border.done(status, error);
+    return taken;
+}
+
+/* Makes a long call whose last outputs are bytes and their number. */
+template <class Function, class... Arguments>
+std::vector<std::uint8_t> bytes_of_call(Function function, const Call &call, Arguments... arguments) {
+    const CallBorder border(call);
+    std::uint8_t *data = nullptr;
+    std::size_t size = 0;
+    psnd_error *error = nullptr;
+    const psnd_status status = function(arguments..., border.get(), &data, &size, &error);
+    const std::unique_ptr<std::uint8_t, BytesFree> owned(data, BytesFree{size});
+    border.done(status, error);
+    return std::vector<std::uint8_t>(data, data + size);
+}
+
 } // namespace detail
 
 /* Audio in memory: planar 32-bit floats that do not change. */
@@ -407,48 +432,67 @@ public:
         return detail::text_of(psnd_engine_tags, handle_.get(), input.get(), detail::optional(options_json));
     }
     std::string measure(const Input &input, const std::string &options_json = std::string(), const Call &call = Call()) const {
-        const detail::CallBorder border(call);
-        char *text = nullptr;
-        psnd_error *error = nullptr;
-        const psnd_status status = psnd_engine_measure(handle_.get(), input.get(), detail::optional(options_json), border.get(),
-                                                       &text, &error);
-        std::string loudness = detail::take(text);
-        border.done(status, error);
-        return loudness;
+        return detail::text_of_call(psnd_engine_measure, call, handle_.get(), input.get(), detail::optional(options_json));
     }
     /* Loudness, features, tempo, key, pitch, sound and silence. */
     std::string analyse(const Input &input, const std::string &options_json = std::string(), const Call &call = Call()) const {
-        const detail::CallBorder border(call);
-        char *text = nullptr;
-        psnd_error *error = nullptr;
-        const psnd_status status = psnd_engine_analyse(handle_.get(), input.get(), detail::optional(options_json), border.get(),
-                                                       &text, &error);
-        std::string analysis = detail::take(text);
-        border.done(status, error);
-        return analysis;
+        return detail::text_of_call(psnd_engine_analyse, call, handle_.get(), input.get(), detail::optional(options_json));
     }
     /* Faults, and how delivery specifications come out: `specifications_json` is an array of their names. */
     std::string check(const Input &input, const std::string &specifications_json = std::string(),
                       const std::string &options_json = std::string(), const Call &call = Call()) const {
+        return detail::text_of_call(psnd_engine_check, call, handle_.get(), input.get(), detail::optional(specifications_json),
+                                    detail::optional(options_json));
+    }
+    /* What to do with it: preset, filters, channels, codec and bit rate, with reasons and as a recipe. */
+    std::string recommend(const Input &input, const std::string &options_json = std::string(), const Call &call = Call()) const {
+        return detail::text_of_call(psnd_engine_recommend, call, handle_.get(), input.get(), detail::optional(options_json));
+    }
+    /* How far a recording lies off its reference. */
+    std::string compare(const Input &reference, const Input &degraded, const std::string &options_json = std::string(),
+                        const Call &call = Call()) const {
+        return detail::text_of_call(psnd_engine_compare, call, handle_.get(), reference.get(), degraded.get(),
+                                    detail::optional(options_json));
+    }
+    /* The smallest and largest sample of each stretch, for hosts that draw the waveform themselves. */
+    std::string waveform_peaks(const Input &input, const std::string &options_json = std::string(), const Call &call = Call()) const {
+        return detail::text_of_call(psnd_engine_waveform_peaks, call, handle_.get(), input.get(), detail::optional(options_json));
+    }
+    /* The waveform as PNG. */
+    std::vector<std::uint8_t> waveform_png(const Input &input, const std::string &options_json = std::string(),
+                                           const Call &call = Call()) const {
+        return detail::bytes_of_call(psnd_engine_waveform_png, call, handle_.get(), input.get(), detail::optional(options_json));
+    }
+    /* A spectrogram as PNG. */
+    std::vector<std::uint8_t> spectrogram_png(const Input &input, const std::string &options_json = std::string(),
+                                              const Call &call = Call()) const {
+        return detail::bytes_of_call(psnd_engine_spectrogram_png, call, handle_.get(), input.get(), detail::optional(options_json));
+    }
+    /* An HTML page with all that is known of it; `json` gets the same as data (`analysis` and `check`), when it is given. */
+    std::string analysis_page(const Input &input, const std::string &options_json = std::string(), const Call &call = Call(),
+                              std::string *json = nullptr) const {
         const detail::CallBorder border(call);
-        char *text = nullptr;
+        char *html = nullptr, *data = nullptr;
         psnd_error *error = nullptr;
-        const psnd_status status = psnd_engine_check(handle_.get(), input.get(), detail::optional(specifications_json),
-                                                     detail::optional(options_json), border.get(), &text, &error);
-        std::string report = detail::take(text);
+        const psnd_status status = psnd_engine_analysis_page(handle_.get(), input.get(), detail::optional(options_json), border.get(),
+                                                             &html, json == nullptr ? nullptr : &data, &error);
+        const std::unique_ptr<char, detail::TextFree> owned(data);
+        std::string page = detail::take(html);
         border.done(status, error);
-        return report;
+        if (owned != nullptr) {
+            *json = owned.get();
+        }
+        return page;
+    }
+    /* Such a page of a recording before and after it was processed, with the steps of the report when there is one. */
+    std::string comparison_page(const Input &before, const Input &after, const std::string &report_json = std::string(),
+                                const std::string &options_json = std::string(), const Call &call = Call()) const {
+        return detail::text_of_call(psnd_engine_comparison_page, call, handle_.get(), before.get(), after.get(),
+                                    detail::optional(report_json), detail::optional(options_json));
     }
     /* Runs a recipe; returns the report. */
     std::string process(const Input &input, const std::string &request_json, const Call &call = Call()) const {
-        const detail::CallBorder border(call);
-        char *text = nullptr;
-        psnd_error *error = nullptr;
-        const psnd_status status =
-            psnd_engine_process(handle_.get(), input.get(), request_json.c_str(), border.get(), &text, &error);
-        std::string report = detail::take(text);
-        border.done(status, error);
-        return report;
+        return detail::text_of_call(psnd_engine_process, call, handle_.get(), input.get(), request_json.c_str());
     }
     /* Runs a recipe whose outputs stay in memory; returns the report and them. */
     std::pair<std::string, Outputs> process_to_memory(const Input &input, const std::string &request_json,

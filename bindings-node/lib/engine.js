@@ -5,7 +5,7 @@ const { Audio, isAudio, layoutOf } = require('./audio.js')
 const { Decoder, Encoder } = require('./live.js')
 const { EventStream, Subscription } = require('./events.js')
 const { invalid } = require('./error.js')
-const { pathOf, run } = require('./input.js')
+const { pathOf, run, runAll } = require('./input.js')
 
 /** Options of the call itself, apart from those that go to the engine. */
 function split(options = {}) {
@@ -43,8 +43,11 @@ function outputOf(output) {
 function requestOf(input, output, request) {
   const path = pathOf(input)
   const whole = { ...request, ...(path === undefined ? {} : { input: path }) }
-  if (output !== undefined && output !== null) whole.output = outputOf(output)
-  else if (whole.output !== undefined) whole.output = outputOf(whole.output)
+  if (output !== undefined && output !== null) {
+    whole.output = outputOf(output)
+  } else if (whole.output !== undefined) {
+    whole.output = outputOf(whole.output)
+  }
   if (whole.outputs !== undefined) whole.outputs = whole.outputs.map(outputOf)
   return JSON.stringify(whole)
 }
@@ -98,29 +101,64 @@ class Engine {
   }
 
   async measure(input, options) {
-    const [call, given] = split(options)
-    const [tenant, read] = tenantOf(given)
-    const text = JSON.stringify(read)
-    const measured = await run(input, call, (source, cancel, progress) =>
-      this.#native.measure(source, text, cancel, tenant, progress)
-    )
-    return JSON.parse(measured)
+    return JSON.parse(await this.#call('measure', input, options))
   }
 
   async analyse(input, options) {
-    return JSON.parse(await this.#analyse('analyse', input, options))
+    return JSON.parse(await this.#call('analyse', input, options))
   }
 
   async features(input, options) {
-    const { analysis, features } = await this.#analyse('features', input, options)
+    const { analysis, features } = await this.#call('features', input, options)
     const named = features.map(({ name, bands, frames, data }) => [name, bands === undefined || bands === null ? data : rows(data, bands, frames)])
     return { analysis: JSON.parse(analysis), features: Object.fromEntries(named) }
   }
 
-  #analyse(what, input, options) {
+  async recommend(input, options) {
+    return JSON.parse(await this.#call('recommend', input, options))
+  }
+
+  async compare(reference, degraded, options) {
     const [call, given] = split(options)
-    const [tenant, analyse] = tenantOf(given)
-    const text = JSON.stringify(analyse)
+    const [tenant, compare] = tenantOf(given)
+    const text = JSON.stringify(compare)
+    const compared = await runAll([reference, degraded], call, (sources, cancel, progress) =>
+      this.#native.compare(...sources, text, cancel, tenant, progress)
+    )
+    return JSON.parse(compared)
+  }
+
+  async waveformPeaks(input, options) {
+    return JSON.parse(await this.#call('waveformPeaks', input, options))
+  }
+
+  async waveformPng(input, options) {
+    return this.#call('waveformPng', input, options)
+  }
+
+  async spectrogramPng(input, options) {
+    return this.#call('spectrogramPng', input, options)
+  }
+
+  async analysisPage(input, options) {
+    return JSON.parse(await this.#call('analysisPage', input, options))
+  }
+
+  async comparisonPage(before, after, options) {
+    const [call, given] = split(options)
+    const [tenant, { report, ...page }] = tenantOf(given)
+    const text = JSON.stringify(page)
+    const proof = report === undefined || report === null ? undefined : JSON.stringify(report)
+    return runAll([before, after], call, (sources, cancel, progress) =>
+      this.#native.comparisonPage(...sources, proof, text, cancel, tenant, progress)
+    )
+  }
+
+  /** A call of the addon that takes an input, options as JSON, and what a job takes. */
+  #call(what, input, options) {
+    const [call, given] = split(options)
+    const [tenant, rest] = tenantOf(given)
+    const text = JSON.stringify(rest)
     return run(input, call, (source, cancel, progress) => this.#native[what](source, text, cancel, tenant, progress))
   }
 
@@ -136,13 +174,7 @@ class Engine {
   }
 
   async decode(input, options) {
-    const [call, given] = split(options)
-    const [tenant, read] = tenantOf(given)
-    const text = JSON.stringify(read)
-    const decoded = await run(input, call, (source, cancel, progress) =>
-      this.#native.decode(source, text, cancel, tenant, progress)
-    )
-    return Audio.fromNative(decoded)
+    return Audio.fromNative(await this.#call('decode', input, options))
   }
 
   async open(input, options) {
@@ -170,7 +202,7 @@ class Engine {
     refuse(unknown, 'format, metadata, signal')
     if (!isAudio(audio)) throw invalid('audio', audio, 'audio: { rate_hz, layout, channels }')
     const [kind, tags] = [JSON.stringify(formatOf(format)), JSON.stringify(metadata ?? null)]
-    return run(undefined, call, (_, cancel) =>
+    return runAll([], call, (_, cancel) =>
       this.#native.encode(audio.rate_hz, layoutOf(audio), audio.channels, path ?? undefined, kind, tags, cancel)
     )
   }

@@ -20,17 +20,25 @@ function bytesOf(value) {
   return value instanceof ArrayBuffer ? new Uint8Array(value) : undefined
 }
 
-/** The addon's source for an input. For streams also `pump`, which brings their bytes. */
+/** The addon's source for an input. For a stream also that, whose bytes `pump` brings. */
 function openInput(input) {
   const path = pathOf(input)
-  if (path !== undefined) return { source: native.Source.path(path), path }
+  if (path !== undefined) return { source: native.Source.path(path) }
   if (isAudio(input)) return { source: native.Source.audio(input.rate_hz, layoutOf(input), input.channels) }
   const bytes = bytesOf(input)
   if (bytes !== undefined) return { source: native.Source.bytes(bytes) }
   const stream = typeof input?.stream === 'function' ? input.stream() : input
   if (typeof stream?.[Symbol.asyncIterator] !== 'function') throw invalid('input', input, ALLOWED)
-  const source = native.Source.feed()
-  return { source, pump: pump(stream, source) }
+  return { source: native.Source.feed(), stream }
+}
+
+/** The addon's sources for inputs, the first one first. Nothing is read yet. */
+function openAll(inputs) {
+  const opened = inputs.map((input) => openInput(input))
+  const streams = opened.map(({ stream }) => stream).filter((stream) => stream !== undefined)
+  // Each would get some of its bytes.
+  if (new Set(streams).size < streams.length) throw invalid('input', 'one stream twice', 'a stream for each input')
+  return opened
 }
 
 /** Brings the bytes of a stream to a source. Gives the end: a promise, and a way to stop. */
@@ -54,6 +62,7 @@ function pump(stream, source) {
     }
   }
   const stop = () => {
+    if (stopped) return
     stopped = true
     // The request of an HTTP server stays open: its socket is where the answer goes.
     const request = stream.socket !== undefined && stream.headers !== undefined
@@ -73,35 +82,48 @@ function pump(stream, source) {
  * Runs a call of the addon: `work(source, cancel, progress)` gives its promise. Rejects with `signal.reason` when aborted, with what
  * the input stream or `onProgress` threw, else with the error of the engine.
  */
-async function run(input, { signal, onProgress } = {}, work) {
+function run(input, call, work) {
+  return runAll([input], call, ([source], cancel, progress) => work(source, cancel, progress))
+}
+
+/**
+ * As `run` for any number of inputs: `work(sources, cancel, progress)`. Whatever ends the call ends all of their streams: the addon may
+ * be waiting for the bytes of any of them.
+ */
+async function runAll(inputs, { signal, onProgress } = {}, work) {
   signal?.throwIfAborted()
-  const { source, pump } = input === undefined ? {} : openInput(input)
+  const opened = openAll(inputs)
+  const sources = opened.map(({ source }) => source)
+  const pumps = []
   const cancel = new native.Cancel()
   let failure
-  const stop = () => {
+  const close = (reason) => {
     cancel.cancel()
-    source?.end('cancelled')
+    for (const running of pumps) running.stop()
+    for (const source of sources) source.end(reason)
   }
+  const stop = () => close('cancelled')
   signal?.addEventListener('abort', stop, { once: true })
   try {
     const { callback, told } = watch(onProgress, stop, (error) => (failure = { error }))
-    const brought = pump?.ended.catch((error) => {
-      failure ??= { error }
-      stop()
-    })
-    const result = await work(source, cancel, callback)
+    for (const { source, stream } of opened) if (stream !== undefined) pumps.push(pump(stream, source))
+    const brought = pumps.map(({ ended }) =>
+      ended.catch((error) => {
+        failure ??= { error }
+        stop()
+      })
+    )
+    const result = await work(sources, cancel, callback)
     await told
-    await brought
+    await Promise.all(brought)
     return result
   } catch (error) {
     if (signal?.aborted) throw signal.reason
     throw failure === undefined ? error : failure.error
   } finally {
     signal?.removeEventListener('abort', stop)
-    pump?.stop()
-    // Also keeps both alive until here: the addon takes their end for the end of this environment.
-    source?.end()
-    cancel.cancel()
+    // Also keeps them alive until here: the addon takes their end for the end of this environment.
+    close()
   }
 }
 
@@ -126,4 +148,4 @@ function watch(onProgress, stop, failed) {
   return { callback, told }
 }
 
-module.exports = { openInput, pathOf, run }
+module.exports = { pathOf, run, runAll }

@@ -3,7 +3,7 @@
 const native = require('./addon.js')
 const { defaultEngine } = require('./engine.js')
 const { invalid } = require('./error.js')
-const { pathOf, run } = require('./input.js')
+const { pathOf, runAll } = require('./input.js')
 
 /** A request with paths for what may be `file:` URLs. */
 function requestOf(request) {
@@ -83,7 +83,7 @@ class Jobs {
   async wait(ids, { timeout_s: timeout, signal } = {}) {
     const chosen = ids === undefined || ids === null ? null : [ids].flat().map(String)
     if (chosen?.length === 0) return true
-    return run(undefined, { signal }, (_, cancel) => this.#native.wait(JSON.stringify(chosen), timeout, cancel))
+    return runAll([], { signal }, (_, cancel) => this.#native.wait(JSON.stringify(chosen), timeout, cancel))
   }
 
   async close() {

@@ -27,6 +27,16 @@ const ROOTS = {
   analyse_options: 'AnalyseOptions',
   analysis: 'Analysis',
   check: 'CheckReport',
+  recommend_options: 'RecommendOptions',
+  recommendation: 'Recommendation',
+  compare_options: 'CompareOptions',
+  comparison: 'Comparison',
+  peak_options: 'PeakOptions',
+  peaks: 'Peaks',
+  waveform_options: 'WaveformOptions',
+  spectrogram_options: 'SpectrogramOptions',
+  page_options: 'PageOptions',
+  analysis_page: 'AnalysisPage',
   spec: 'Spec',
   resample_quality: 'Quality',
   negotiated: 'Negotiated',
@@ -49,7 +59,27 @@ const ROOTS = {
  * What programs write may leave out what has a default; what they read has it. An answer about health is read, but it leaves out what it
  * does not know.
  */
-const WRITTEN = new Set(['submission', 'job_filter', 'work_options', 'analyse_options', 'health', 'request', 'recipe', 'filter', 'format', 'read_options', 'settings', 'resample_quality', 'metadata'])
+const WRITTEN = new Set([
+  'submission',
+  'job_filter',
+  'work_options',
+  'analyse_options',
+  'recommend_options',
+  'compare_options',
+  'peak_options',
+  'waveform_options',
+  'spectrogram_options',
+  'page_options',
+  'health',
+  'request',
+  'recipe',
+  'filter',
+  'format',
+  'read_options',
+  'settings',
+  'resample_quality',
+  'metadata',
+])
 const WIDTH = 130
 
 /** A doc comment of one or more lines. */

@@ -3,16 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Buffer, Env, Object, ToNapiValue};
+use napi::bindgen_prelude::{Buffer, Env, Object};
 use napi_derive::napi;
 use pure_sound::config::Settings;
 use pure_sound::engine::AnalyseOptions;
 use pure_sound::formats::tags::Metadata;
-use pure_sound::formats::{FormatSettings, ReadOptions, Source as CoreSource};
-use pure_sound::processing::{Control, EncodeTarget, Overwrite, Recipe};
+use pure_sound::formats::{FormatSettings, ReadOptions};
+use pure_sound::processing::{EncodeTarget, Overwrite};
 use pure_sound::{Engine as CoreEngine, Error as CoreError};
 use serde_json::Value;
 
+use crate::call::Call;
 use crate::cancel::{Cancel, ProgressCallback, Reins};
 use crate::decoder::Decoder;
 use crate::encoder::{Encoder, Target};
@@ -59,71 +60,6 @@ impl Engine {
     /// The core's engine.
     pub fn core(&self) -> &CoreEngine {
         &self.engine
-    }
-}
-
-/// An input, a request, and what to do with them: the shape of most calls.
-struct Job {
-    engine: Arc<CoreEngine>,
-    source: CoreSource,
-    lane: Lane,
-}
-
-impl Job {
-    fn new(engine: &Engine, env: &Env, source: &Source, lane: Lane) -> napi::Result<Self> {
-        let (source, lane) = sync(env, || source.take(lane))?;
-        Ok(Self { engine: Arc::clone(&engine.engine), source, lane })
-    }
-
-    /// Reads the input as `read` says, on a thread.
-    fn read<'env, T: ToNapiValue + Send + 'static>(
-        self,
-        env: &'env Env,
-        read: String,
-        reins: Reins,
-        work: impl FnOnce(&CoreEngine, CoreSource, &ReadOptions, &Control) -> pure_sound::Result<T> + Send + 'static,
-    ) -> napi::Result<Object<'env>> {
-        let Self { engine, source, lane } = self;
-        promise(env, lane, move || {
-            reins.drive(|control| {
-                let read: ReadOptions = options("options", &read)?;
-                work(&engine, source, &read, control)
-            })
-        })
-    }
-
-    /// Analyses the input as `analyse` says, on a thread.
-    fn analyse<'env, T: ToNapiValue + Send + 'static>(
-        self,
-        env: &'env Env,
-        analyse: String,
-        reins: Reins,
-        work: impl FnOnce(&CoreEngine, CoreSource, &AnalyseOptions, &Control) -> pure_sound::Result<T> + Send + 'static,
-    ) -> napi::Result<Object<'env>> {
-        let Self { engine, source, lane } = self;
-        promise(env, lane, move || {
-            reins.drive(|control| {
-                let analyse: AnalyseOptions = options("options", &analyse)?;
-                work(&engine, source, &analyse, control)
-            })
-        })
-    }
-
-    /// Runs the recipe that `request` asks for, on a thread.
-    fn follow<'env, T: ToNapiValue + Send + 'static>(
-        self,
-        env: &'env Env,
-        request: String,
-        reins: Reins,
-        work: impl FnOnce(&CoreEngine, CoreSource, &Recipe, &Control) -> pure_sound::Result<T> + Send + 'static,
-    ) -> napi::Result<Object<'env>> {
-        let Self { engine, source, lane } = self;
-        promise(env, lane, move || {
-            reins.drive(|control| {
-                let recipe = engine.recipe(&options::<Value>("recipe", &request)?)?;
-                work(&engine, source, &recipe, control)
-            })
-        })
     }
 }
 
@@ -174,8 +110,10 @@ impl Engine {
         read: String,
         cancel: &Cancel,
     ) -> napi::Result<Object<'env>> {
-        let job = Job::new(self, env, source, Lane::Block)?;
-        job.read(env, read, Reins::new(cancel, None), |engine, source, read, _| json(&engine.probe(source, read)?))
+        let call = Call::new(self, env, source, Lane::Block)?;
+        call.run(env, read, Reins::new(cancel, None), |engine, source, read: &ReadOptions, _| {
+            json(&engine.probe(source, read)?)
+        })
     }
 
     /// Tags, pictures and chapters as JSON.
@@ -187,8 +125,10 @@ impl Engine {
         read: String,
         cancel: &Cancel,
     ) -> napi::Result<Object<'env>> {
-        let job = Job::new(self, env, source, Lane::Block)?;
-        job.read(env, read, Reins::new(cancel, None), |engine, source, read, _| json(&engine.tags(source, read)?))
+        let call = Call::new(self, env, source, Lane::Block)?;
+        call.run(env, read, Reins::new(cancel, None), |engine, source, read: &ReadOptions, _| {
+            json(&engine.tags(source, read)?)
+        })
     }
 
     /// Loudness, peaks and levels as JSON.
@@ -202,8 +142,9 @@ impl Engine {
         tenant: Option<String>,
         progress: Option<ProgressCallback>,
     ) -> napi::Result<Object<'env>> {
-        let job = Job::new(self, env, source, Lane::File)?;
-        job.read(env, read, Reins::new(cancel, progress).tenant(tenant), |engine, source, read, control| {
+        let call = Call::new(self, env, source, Lane::File)?;
+        let reins = Reins::new(cancel, progress).tenant(tenant);
+        call.run(env, read, reins, |engine, source, read: &ReadOptions, control| {
             json(&engine.measure(source, read, control)?)
         })
     }
@@ -219,8 +160,9 @@ impl Engine {
         tenant: Option<String>,
         progress: Option<ProgressCallback>,
     ) -> napi::Result<Object<'env>> {
-        let job = Job::new(self, env, source, Lane::File)?;
-        job.analyse(env, analyse, Reins::new(cancel, progress).tenant(tenant), |engine, source, options, control| {
+        let call = Call::new(self, env, source, Lane::File)?;
+        let reins = Reins::new(cancel, progress).tenant(tenant);
+        call.run(env, analyse, reins, |engine, source, options: &AnalyseOptions, control| {
             json(&engine.analyse(source, options, control)?)
         })
     }
@@ -236,8 +178,9 @@ impl Engine {
         tenant: Option<String>,
         progress: Option<ProgressCallback>,
     ) -> napi::Result<Object<'env>> {
-        let job = Job::new(self, env, source, Lane::File)?;
-        job.analyse(env, analyse, Reins::new(cancel, progress).tenant(tenant), |engine, source, options, control| {
+        let call = Call::new(self, env, source, Lane::File)?;
+        let reins = Reins::new(cancel, progress).tenant(tenant);
+        call.run(env, analyse, reins, |engine, source, options: &AnalyseOptions, control| {
             Features::of(engine.features(source, options, control)?)
         })
     }
@@ -255,8 +198,9 @@ impl Engine {
         tenant: Option<String>,
         progress: Option<ProgressCallback>,
     ) -> napi::Result<Object<'env>> {
-        let job = Job::new(self, env, source, Lane::File)?;
-        job.read(env, read, Reins::new(cancel, progress).tenant(tenant), move |engine, source, read, control| {
+        let call = Call::new(self, env, source, Lane::File)?;
+        let reins = Reins::new(cancel, progress).tenant(tenant);
+        call.run(env, read, reins, move |engine, source, read: &ReadOptions, control| {
             json(&engine.check(source, &specifications, read, control)?)
         })
     }
@@ -272,8 +216,9 @@ impl Engine {
         tenant: Option<String>,
         progress: Option<ProgressCallback>,
     ) -> napi::Result<Object<'env>> {
-        let job = Job::new(self, env, source, Lane::File)?;
-        job.read(env, read, Reins::new(cancel, progress).tenant(tenant), |engine, source, read, control| {
+        let call = Call::new(self, env, source, Lane::File)?;
+        let reins = Reins::new(cancel, progress).tenant(tenant);
+        call.run(env, read, reins, |engine, source, read: &ReadOptions, control| {
             engine.decode(source, read, control).map(Audio)
         })
     }
@@ -287,8 +232,8 @@ impl Engine {
         request: String,
         cancel: &Cancel,
     ) -> napi::Result<Object<'env>> {
-        let job = Job::new(self, env, source, Lane::Block)?;
-        job.follow(env, request, Reins::new(cancel, None), |engine, source, recipe, _| {
+        let call = Call::new(self, env, source, Lane::Block)?;
+        call.follow(env, request, Reins::new(cancel, None), |engine, source, recipe, _| {
             json(&engine.plan_source(source, recipe)?)
         })
     }
@@ -304,8 +249,8 @@ impl Engine {
         tenant: Option<String>,
         progress: Option<ProgressCallback>,
     ) -> napi::Result<Object<'env>> {
-        let job = Job::new(self, env, source, Lane::File)?;
-        job.follow(env, request, Reins::new(cancel, progress).tenant(tenant), |engine, source, recipe, control| {
+        let call = Call::new(self, env, source, Lane::File)?;
+        call.follow(env, request, Reins::new(cancel, progress).tenant(tenant), |engine, source, recipe, control| {
             json(&engine.process_source(source, recipe, control)?)
         })
     }
@@ -321,8 +266,8 @@ impl Engine {
         tenant: Option<String>,
         progress: Option<ProgressCallback>,
     ) -> napi::Result<Object<'env>> {
-        let job = Job::new(self, env, source, Lane::File)?;
-        job.follow(env, request, Reins::new(cancel, progress).tenant(tenant), |engine, source, recipe, control| {
+        let call = Call::new(self, env, source, Lane::File)?;
+        call.follow(env, request, Reins::new(cancel, progress).tenant(tenant), |engine, source, recipe, control| {
             let (report, outputs) = engine.process_to_memory(source, recipe, control)?;
             Ok(Processed { report: json(&report)?, outputs: outputs.into_iter().map(Buffer::from).collect() })
         })
@@ -337,8 +282,10 @@ impl Engine {
         read: String,
         cancel: &Cancel,
     ) -> napi::Result<Object<'env>> {
-        let job = Job::new(self, env, source, Lane::Block)?;
-        job.read(env, read, Reins::new(cancel, None), |engine, source, read, _| Decoder::open(engine, source, read))
+        let call = Call::new(self, env, source, Lane::Block)?;
+        call.run(env, read, Reins::new(cancel, None), |engine, source, read: &ReadOptions, _| {
+            Decoder::open(engine, source, read)
+        })
     }
 
     /// Encodes audio in memory: to a file, or without a path to bytes.

@@ -7,6 +7,7 @@
 // Glue to a C interface: `#[napi]` expands to it, and samples are read and written where JavaScript keeps them.
 #![allow(unsafe_code)]
 
+mod call;
 mod cancel;
 mod chain;
 mod decoder;
@@ -18,6 +19,7 @@ mod features;
 mod jobs;
 mod meter;
 mod observe;
+mod pictures;
 mod promise;
 mod resampler;
 mod samples;

@@ -46,6 +46,7 @@ test('arguments that are none are refused by name', async () => {
   const refused = (promise, pattern) => assert.rejects(promise, (e) => e.code === 'INVALID_VALUE' && pattern.test(e.message))
   await refused(ps.probe(7), /input: 'number'/)
   await refused(ps.probe(null), /input: 'null'/)
+  await refused(ps.probe(undefined), /input: 'undefined'/)
   await refused(ps.process(media('speech.flac'), 7), /output: 'number'/)
   await refused(ps.process(media('speech.flac'), 'a.wav', 'podcast'), /options/)
   await refused(ps.encode({}, 'a.wav'), /audio/)

@@ -54,6 +54,7 @@ const woven = (channels, audio) => new ps.Audio(channels, audio).toInterleaved()
 const hashOf = (blocks) => (blocks.length === 0 ? sha256(Buffer.alloc(0)) : sha256(join(blocks)))
 const framesOf = (blocks) => blocks.reduce((sum, block) => sum + block.frames, 0)
 const written = ({ data, ...encoded }, bytes) => ({ encoded, bytes: bytes.length, sha256: sha256(bytes) })
+const foundIn = (html, texts) => Object.fromEntries((texts ?? []).map((text) => [text, html.includes(text)]))
 const finite = (number) => (Number.isFinite(number) ? number : null)
 
 const operations = {
@@ -70,7 +71,30 @@ const operations = {
   measure: (args) => engineOf(args).measure(inputOf(args.input), args.options),
   analyse: (args) => engineOf(args).analyse(inputOf(args.input), args.options),
   check: ({ input, specifications, options, ...args }) => engineOf(args).check(inputOf(input), { specifications, ...options }),
+  recommend: (args) => engineOf(args).recommend(inputOf(args.input), args.options),
+  compare: (args) => engineOf(args).compare(inputOf(args.reference), inputOf(args.degraded), args.options),
+  waveform_peaks: (args) => engineOf(args).waveformPeaks(inputOf(args.input), args.options),
   plan: (args) => engineOf(args).plan(inputOf(args.input), null, args.request),
+
+  async picture(args) {
+    const draw = { waveform: 'waveformPng', spectrogram: 'spectrogramPng' }[args.of]
+    if (draw === undefined) throw new Error(`a picture of '${args.of}'`)
+    const png = await engineOf(args)[draw](inputOf(args.input), args.options)
+    return { bytes: png.length, sha256: sha256(png), width: png.readUInt32BE(16), height: png.readUInt32BE(20) }
+  },
+
+  async page(args) {
+    const { html, analysis, check } = await engineOf(args).analysisPage(inputOf(args.input), args.options)
+    return { found: foundIn(html, args.find), analysis, check }
+  },
+
+  async page_of_two(args) {
+    const [engine, before] = [engineOf(args), inputOf(args.before)]
+    const page = async (after, options) => ({ found: foundIn(await engine.comparisonPage(before, after, options), args.find) })
+    if (args.request === undefined) return page(inputOf(args.after), args.options)
+    const { outputs, report } = await engine.processToMemory(before, args.request)
+    return page(outputs[0], { ...args.options, report })
+  },
 
   async process(args) {
     const { report, outputs } = await process_(engineOf(args), args)

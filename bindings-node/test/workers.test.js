@@ -45,6 +45,7 @@ test('workers that are terminated in the middle of jobs leave the process whole'
     engine.subscribe('**', () => {})
     ;(async () => { for await (const event of engine.events('**')) void event })()
     ps.measure(createReadStream(${speech})).catch(() => {})
+    ps.compare(createReadStream(${speech}), createReadStream(${speech})).catch(() => {})
     ps.open(${speech}).then((decoder) => decoder.read())
     ps.processToMemory(${speech}, { preset: 'podcast', format: 'opus', onProgress: () => {} }).catch(() => {})
     parentPort.postMessage('busy')`

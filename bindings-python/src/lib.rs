@@ -17,6 +17,7 @@ mod fork;
 mod jobs;
 mod meter;
 mod observe;
+mod pictures;
 mod resampler;
 mod run;
 mod samples;
@@ -44,6 +45,10 @@ mod _native {
     use crate::meter::Meter;
     #[pymodule_export]
     use crate::observe::shut_logs;
+    #[pymodule_export]
+    use crate::pictures::{
+        analysis_page, compare, comparison_page, recommend, spectrogram_png, waveform_peaks, waveform_png,
+    };
     #[pymodule_export]
     use crate::resampler::Resampler;
     #[pymodule_export]

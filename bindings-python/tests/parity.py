@@ -228,6 +228,31 @@ def op_progress(args: Args) -> Any:
     }
 
 
+def op_picture(args: Args) -> Any:
+    made = engine(args)
+    draw = made.waveform_png if args["of"] == "waveform" else made.spectrogram_png
+    png = draw(source(args["input"]), **args.get("options", {}))
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    return {"bytes": len(png), "sha256": hashlib.sha256(png).hexdigest(), "width": width, "height": height}
+
+
+def op_page(args: Args) -> Any:
+    page = engine(args).analysis_page(source(args["input"]), **args.get("options", {}))
+    found = {text: text in page["html"] for text in args.get("find", [])}
+    return {"found": found, "analysis": page["analysis"], "check": page["check"]}
+
+
+def op_page_of_two(args: Args) -> Any:
+    made, more = engine(args), dict(args.get("options", {}))
+    before = source(args["before"])
+    if "request" in args:
+        more["report"], [after] = made.process_to_memory(before, **args["request"])
+    else:
+        after = source(args["after"])
+    html = made.comparison_page(before, after, **more)
+    return {"found": {text: text in html for text in args.get("find", [])}}
+
+
 def op_cancel(args: Args) -> Any:
     token = pure_sound.CancelToken()
     match args["when"]:
@@ -458,6 +483,14 @@ OPERATIONS: dict[str, Callable[[Args], Any]] = {
     "check": lambda args: engine(args).check(
         source(args["input"]), *args.get("specifications", []), **args.get("options", {})
     ),
+    "recommend": lambda args: engine(args).recommend(source(args["input"]), **args.get("options", {})),
+    "compare": lambda args: engine(args).compare(
+        source(args["reference"]), source(args["degraded"]), **args.get("options", {})
+    ),
+    "waveform_peaks": lambda args: engine(args).waveform_peaks(source(args["input"]), **args.get("options", {})),
+    "picture": op_picture,
+    "page": op_page,
+    "page_of_two": op_page_of_two,
     "plan": lambda args: engine(args).plan(source(args["input"]), **args["request"]),
     "process": op_process,
     "decode": op_decode,

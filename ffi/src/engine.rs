@@ -279,35 +279,6 @@ pub unsafe extern "C" fn psnd_engine_analyse(
     })
 }
 
-/// Looks at a whole input for faults, and holds it against delivery specifications: `specifications_json` is an array of their names,
-/// `["acx"]`; `["all"]` is every one, NULL none. The result is JSON, see the schema `check`.
-///
-/// # Safety
-/// `input` and `call` are valid, `call` may be NULL; texts are NULL or end with a NUL; `out_json` is writable; `out_error` is NULL or
-/// writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn psnd_engine_check(
-    engine: psnd_engine,
-    input: *const psnd_input,
-    specifications_json: *const c_char,
-    options_json: *const c_char,
-    call: *const psnd_call,
-    out_json: *mut *mut c_char,
-    out_error: *mut *mut psnd_error,
-) -> psnd_status {
-    entry(out_error, || {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let (call, source) = (Call::read(call), source(input));
-            let (call, source) = (call?, source?);
-            let engine = self::engine(engine)?;
-            let names: Vec<String> = text::record("specifications", specifications_json)?.unwrap_or_default();
-            let report = engine.0.check(source, &names, &read_options(options_json)?, &call.control)?;
-            give_json("out_json", out_json, &report)
-        }
-    })
-}
-
 /// Runs a recipe: reads, filters, levels, encodes, verifies. Outputs appear whole or not at all. `request_json` is a recipe, see the
 /// schema `request`: `{"preset": "podcast", "output": "talk.opus"}`. `input` may be NULL when the request names it. `*out_report` is
 /// what was done, as JSON, see the schema `report`; NULL when it is not wanted.

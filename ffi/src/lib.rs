@@ -36,6 +36,10 @@ pub mod observe;
 #[cfg(feature = "engine")]
 pub mod outputs;
 #[cfg(feature = "engine")]
+pub mod pictures;
+#[cfg(feature = "engine")]
+pub mod quality;
+#[cfg(feature = "engine")]
 mod structs;
 #[cfg(feature = "engine")]
 mod user;

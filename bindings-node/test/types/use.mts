@@ -9,16 +9,28 @@ import pureSound, {
   Meter,
   PureSoundError,
   Resampler,
+  analysisPage,
   chainStream,
+  compare,
+  comparisonPage,
   decode,
   decodeStream,
   encodeStream,
   process as processAudio,
+  recommend,
+  spectrogramPng,
+  waveformPeaks,
+  waveformPng,
+  type Comparison,
+  type ComparisonPageOptions,
   type Delivery,
   type FilterSpec,
   type HealthAnswer,
   type LogRecord,
   type Loudness,
+  type PageOptions,
+  type Peaks,
+  type Recommendation,
   type Report,
   type Usage,
 } from 'pure-sound'
@@ -35,6 +47,38 @@ const report: Report = await processAudio('a.mp3', 'a.opus', {
 const loudness: Loudness | null | undefined = report.outputs[0]?.after
 const level: number | null = loudness?.integrated_lufs ?? null
 void level
+
+const advice: Recommendation = await recommend('a.mp3', { content: 'speech', read: { strict: true }, tenant: 'a' })
+advice.filters.map(({ filter, text, evidence }) => [filter.type, text.length, evidence.value.toFixed()])
+await processAudio('a.mp3', 'a.opus', advice.recipe)
+const compared: Comparison = await compare('a.mp3', createReadStream('b.mp3'), {
+  compare: { match_level: true, max_offset_s: 2 },
+  signal: AbortSignal.timeout(1000),
+  onProgress: ({ fraction }) => fraction < 1,
+})
+const noise: number | null | undefined = compared.differences.perceptual?.nmr_db
+void noise
+const peaks: Peaks = await waveformPeaks('a.mp3', { peaks: { samples_per_pixel: 512, mono: true } })
+peaks.data.map((sample) => sample / 32_768)
+const picture: Buffer = await waveformPng('a.mp3', { width: 400, amplitude: 'decibels', colours: { wave: '#102030' } })
+picture.readUInt32BE(16)
+;(await spectrogramPng('a.mp3', { scale: 'mel', colours: 'viridis', max_hz: null })).subarray(8)
+const shown: PageOptions = { title: 'A talk', specifications: ['acx'], scale: 'log' }
+const { html, analysis, check } = await analysisPage('a.mp3', shown)
+void [html.length, analysis.loudness.integrated_lufs, check.passed]
+const both: ComparisonPageOptions = { ...shown, report }
+const page: string = await comparisonPage('a.mp3', 'a.opus', both)
+void page
+// @ts-expect-error one input only
+await compare('a.mp3')
+// @ts-expect-error a parameter among the options
+await compare('a.mp3', 'b.mp3', { match_level: true })
+// @ts-expect-error not a map of colours
+await spectrogramPng('a.mp3', { colours: 'rainbow' })
+// @ts-expect-error neither speech nor music
+await recommend('a.mp3', { content: 'noise' })
+// @ts-expect-error a report is of two recordings
+await analysisPage('a.mp3', { report })
 
 // @ts-expect-error a filter that does not exist
 const wrong: FilterSpec = { type: 'gian' }

@@ -54,7 +54,10 @@ __all__ = [
     "Target",
     "aio",
     "analyse",
+    "analysis_page",
     "check",
+    "compare",
+    "comparison_page",
     "decode",
     "default_engine",
     "encode",
@@ -70,10 +73,14 @@ __all__ = [
     "probe",
     "process",
     "recipe",
+    "recommend",
     "schema",
+    "spectrogram_png",
     "tags",
     "types",
     "version",
+    "waveform_peaks",
+    "waveform_png",
 ]
 __all__ += [cls.__name__ for cls in errors.by_name.values()]
 
@@ -181,6 +188,95 @@ def check(
 ) -> types.CheckReport:
     """Looks at a whole input for faults, and holds it against delivery specifications such as ``"acx"``; ``"all"``: every one."""
     return default_engine().check(source, *specifications, progress=progress, cancel=cancel, tenant=tenant, **options)
+
+
+def recommend(
+    source: Source,
+    *,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    tenant: str | None = None,
+    **options: Unpack[types.RecommendOptions],
+) -> types.Recommendation:
+    """Tells what to do with an input: preset, filters, channels, codec, each with its reason, and all of it as ``["recipe"]``."""
+    return default_engine().recommend(source, progress=progress, cancel=cancel, tenant=tenant, **options)
+
+
+def compare(
+    reference: Source,
+    degraded: Source,
+    *,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    tenant: str | None = None,
+    **options: Unpack[types.CompareOptions],
+) -> types.Comparison:
+    """Tells how far a recording lies off its reference: SNR, SI-SDR, log-spectral distance, and what a listener would notice."""
+    return default_engine().compare(reference, degraded, progress=progress, cancel=cancel, tenant=tenant, **options)
+
+
+def waveform_peaks(
+    source: Source,
+    *,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    tenant: str | None = None,
+    **options: Unpack[types.PeakOptions],
+) -> types.Peaks:
+    """Lowest and highest samples for players that draw themselves: ``peaks={"samples_per_pixel": 512}``."""
+    return default_engine().waveform_peaks(source, progress=progress, cancel=cancel, tenant=tenant, **options)
+
+
+def waveform_png(
+    source: Source,
+    *,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    tenant: str | None = None,
+    **options: Unpack[types.WaveformOptions],
+) -> bytes:
+    """The waveform of a whole input as the bytes of a PNG file."""
+    return default_engine().waveform_png(source, progress=progress, cancel=cancel, tenant=tenant, **options)
+
+
+def spectrogram_png(
+    source: Source,
+    *,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    tenant: str | None = None,
+    **options: Unpack[types.SpectrogramOptions],
+) -> bytes:
+    """A spectrogram of a whole input as the bytes of a PNG file."""
+    return default_engine().spectrogram_png(source, progress=progress, cancel=cancel, tenant=tenant, **options)
+
+
+def analysis_page(
+    source: Source,
+    *,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    tenant: str | None = None,
+    **options: Unpack[types.PageOptions],
+) -> types.AnalysisPage:
+    """A page for people, one HTML file, as ``["html"]``; what stands on it as data: ``["analysis"]``, ``["check"]``."""
+    return default_engine().analysis_page(source, progress=progress, cancel=cancel, tenant=tenant, **options)
+
+
+def comparison_page(
+    before: Source,
+    after: Source,
+    *,
+    report: types.Report | Mapping[str, Any] | None = None,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    tenant: str | None = None,
+    **options: Unpack[types.PageOptions],
+) -> str:
+    """A page of a recording before and after it was processed, as HTML; with the steps of `report`, when that is given."""
+    return default_engine().comparison_page(
+        before, after, report=report, progress=progress, cancel=cancel, tenant=tenant, **options
+    )
 
 
 def decode(

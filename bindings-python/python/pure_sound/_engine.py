@@ -13,6 +13,7 @@ from ._audio import Audio
 from ._events import Event, Poller, Subscription
 from ._io import Source, Target, as_input, dump, dump_request, format_json, format_of, is_file_object
 from ._progress import Native, ProgressLike, Run, native
+from ._pictures import Pictures
 from ._record import Analysis, Check, Health, Loudness, MediaInfo, Metadata, Plan, Report, Usage
 from .errors import ClosedError
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .aio import AsyncEngine
 
 
-class Engine:
+class Engine(Pictures):
     """An audio engine: threads, presets, settings, events. Make one and share it between threads.
 
     `settings` are shaped like a configuration file, ``{"engine": {"threads": 2}}``. The functions of the package use one engine
@@ -364,7 +365,8 @@ def _with_targets(
     if files and format is None:
         raise ValueError("format must be stated: a file object has no extension that tells it")
     if targets:
-        if "outputs" in request or "output" in request:
+        # Whole recipes, such as those of recommendations, have an empty list.
+        if request.get("outputs") or "output" in request:
             raise ValueError("outputs are given twice: as arguments and in the request")
         outputs: list[Any] = [{} if files else {"path": os.fspath(cast("str", target))} for target in targets]
         if format is not None:

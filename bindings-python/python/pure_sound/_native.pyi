@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any, IO, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["CancelToken", "Chain", "Decoder", "Encoder", "Engine", "Jobs", "Meter", "Poller", "Resampler", "Subscription", "error_table", "filters", "panic_for_tests", "schema", "shut_logs", "version"]
+__all__ = ["CancelToken", "Chain", "Decoder", "Encoder", "Engine", "Jobs", "Meter", "Poller", "Resampler", "Subscription", "analysis_page", "compare", "comparison_page", "error_table", "filters", "panic_for_tests", "recommend", "schema", "shut_logs", "spectrogram_png", "version", "waveform_peaks", "waveform_png"]
 
 @final
 class CancelToken:
@@ -462,6 +462,21 @@ class Subscription:
         What it did so far.
         """
 
+def analysis_page(engine: Engine, source: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> str:
+    """
+    A page of an input, with what stands on it.
+    """
+
+def compare(engine: Engine, reference: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], degraded: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> str:
+    """
+    How far an input lies off its reference.
+    """
+
+def comparison_page(engine: Engine, before: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], after: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], report: str | None = None, options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> str:
+    """
+    A page of a recording before and after it was processed.
+    """
+
 def error_table() -> list[tuple[int, str, str]]:
     """
     (number, name, kind) of every error.
@@ -477,6 +492,11 @@ def panic_for_tests() -> None:
     Panics, for the test that a panic becomes an exception.
     """
 
+def recommend(engine: Engine, source: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> str:
+    """
+    What to do with an input.
+    """
+
 def schema(name: str | None = None) -> str:
     """
     The JSON Schema called `name`, or an object of all by name.
@@ -487,7 +507,22 @@ def shut_logs() -> None:
     Ends all callbacks of logs: for the end of the interpreter.
     """
 
+def spectrogram_png(engine: Engine, source: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> bytes:
+    """
+    A spectrogram as PNG.
+    """
+
 def version() -> str:
     """
     Version of the library.
+    """
+
+def waveform_peaks(engine: Engine, source: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> str:
+    """
+    Waveform peaks.
+    """
+
+def waveform_png(engine: Engine, source: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> bytes:
+    """
+    The waveform as PNG.
     """

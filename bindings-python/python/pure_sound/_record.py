@@ -68,6 +68,35 @@ class Check(Record):
     title = "Check"
 
 
+class Recommendation(Record):
+    """What to do with a recording."""
+
+    title = "Recommendation"
+
+
+class Comparison(Record):
+    """How far a recording lies off its reference."""
+
+    title = "Comparison"
+
+
+class Peaks(Record):
+    """Lowest and highest samples of a recording."""
+
+    title = "Peaks"
+
+
+class AnalysisPage(Record):
+    """A page of a recording, which a notebook shows as it is."""
+
+    title = "Page"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f'<iframe style="width:100%;height:80vh;border:0" sandbox srcdoc="{escape(self["html"])}"></iframe>'
+
+
 class Health(Record):
     """What the checks of an engine say."""
 

@@ -174,6 +174,93 @@ class AsyncEngine:
         work = partial(self.engine.check, source, *specifications, cancel=token, tenant=tenant, **options)
         return await _call(work, token)
 
+    async def recommend(
+        self,
+        source: Source,
+        *,
+        tenant: str | None = None,
+        **options: Unpack[types.RecommendOptions],
+    ) -> types.Recommendation:
+        """As `Engine.recommend`."""
+        token = _native.CancelToken()
+        work = partial(self.engine.recommend, source, tenant=tenant, cancel=token, **options)
+        return await _call(work, token)
+
+    async def compare(
+        self,
+        reference: Source,
+        degraded: Source,
+        *,
+        tenant: str | None = None,
+        **options: Unpack[types.CompareOptions],
+    ) -> types.Comparison:
+        """As `Engine.compare`."""
+        token = _native.CancelToken()
+        work = partial(self.engine.compare, reference, degraded, tenant=tenant, cancel=token, **options)
+        return await _call(work, token)
+
+    async def waveform_peaks(
+        self,
+        source: Source,
+        *,
+        tenant: str | None = None,
+        **options: Unpack[types.PeakOptions],
+    ) -> types.Peaks:
+        """As `Engine.waveform_peaks`."""
+        token = _native.CancelToken()
+        work = partial(self.engine.waveform_peaks, source, tenant=tenant, cancel=token, **options)
+        return await _call(work, token)
+
+    async def waveform_png(
+        self,
+        source: Source,
+        *,
+        tenant: str | None = None,
+        **options: Unpack[types.WaveformOptions],
+    ) -> bytes:
+        """As `Engine.waveform_png`."""
+        token = _native.CancelToken()
+        work = partial(self.engine.waveform_png, source, tenant=tenant, cancel=token, **options)
+        return await _call(work, token)
+
+    async def spectrogram_png(
+        self,
+        source: Source,
+        *,
+        tenant: str | None = None,
+        **options: Unpack[types.SpectrogramOptions],
+    ) -> bytes:
+        """As `Engine.spectrogram_png`."""
+        token = _native.CancelToken()
+        work = partial(self.engine.spectrogram_png, source, tenant=tenant, cancel=token, **options)
+        return await _call(work, token)
+
+    async def analysis_page(
+        self,
+        source: Source,
+        *,
+        tenant: str | None = None,
+        **options: Unpack[types.PageOptions],
+    ) -> types.AnalysisPage:
+        """As `Engine.analysis_page`."""
+        token = _native.CancelToken()
+        work = partial(self.engine.analysis_page, source, tenant=tenant, cancel=token, **options)
+        return await _call(work, token)
+
+    async def comparison_page(
+        self,
+        before: Source,
+        after: Source,
+        *,
+        report: types.Report | Mapping[str, Any] | None = None,
+        tenant: str | None = None,
+        **options: Unpack[types.PageOptions],
+    ) -> str:
+        """As `Engine.comparison_page`."""
+        token = _native.CancelToken()
+        work = partial(self.engine.comparison_page, before, after, report=report, tenant=tenant, cancel=token, **options)
+        return await _call(work, token)
+
     async def decode(
         self, source: Source, *, tenant: str | None = None, **options: Unpack[types.ReadOptions]
     ) -> Audio:
@@ -259,6 +346,13 @@ measure = _shared.measure
 analyse = _shared.analyse
 features = _shared.features
 check = _shared.check
+recommend = _shared.recommend
+compare = _shared.compare
+waveform_peaks = _shared.waveform_peaks
+waveform_png = _shared.waveform_png
+spectrogram_png = _shared.spectrogram_png
+analysis_page = _shared.analysis_page
+comparison_page = _shared.comparison_page
 decode = _shared.decode
 open = _shared.open
 encode = _shared.encode

@@ -4335,6 +4335,481 @@ class AnalyseOptions(TypedDict, total=False):
     analysis: AnalysisParams
 
 
+class CompareParams(TypedDict, total=False):
+    """How two inputs are compared."""
+
+    #: Whether to find out how much later one of both is, by their first 20 s, and to take that away. Default true.
+    align: bool
+
+    #: Largest offset that is looked for, in seconds. 0 to 60, default 5.
+    max_offset_s: float
+
+    #: Whether to give the degraded input the level of the reference before anything is measured. Default false.
+    match_level: bool
+
+    #: Whether to compare the means of the channels: for inputs with different numbers of them. Default false.
+    mix_to_mono: bool
+
+
+class ComparedInput(TypedDict):
+    """One of the two inputs."""
+
+    #: Rate and layout.
+    spec: Spec
+
+    #: Frames (samples per channel) at that rate.
+    frames: int
+
+    #: Duration in seconds.
+    duration_s: float
+
+
+class Alignment(TypedDict):
+    """Where the two inputs lie against each other."""
+
+    #: Whether an offset was found, which may be 0. Without one, both are compared from their beginnings.
+    found: bool
+
+    #: Frames of 48 kHz by which the degraded input is later; negative: earlier. That much of it (of the reference) was
+    #: left out.
+    offset_frames: int
+
+    #: The same in seconds, to a fraction of a frame.
+    offset_s: float
+
+    #: Correlation of the waveforms at this offset, -1 to 1; 0 when none was found. Negative: the polarity is inverted.
+    correlation: float
+
+
+class Perceptual(TypedDict):
+    """What a listener would notice, by the ear model of ITU-R BS.1387 (basic version). Figures of several channels
+    are means over them,
+    but for `adb` and `mfpd`, in which the channel counts where a difference is heard best.
+    """
+
+    #: Frames that were compared: 2048 samples at 48 kHz, every 1024.
+    frames: int
+
+    #: NMR (after BS.1387): noise against what the reference masks, in dB, mean over bands and frames. Below 0 it is
+    #: hidden on average;
+    #: -10 and less is usually transparent. -200: no noise.
+    nmr_db: float
+
+    #: RDF (after BS.1387): share of the frames in which a band has noise 1.5 dB over the mask, 0 to 1.
+    disturbed_frames_ratio: float
+
+    #: ADB (after BS.1387): `lg` of the mean number of just heard steps in frames that are probably heard. 0: there are
+    #: none, or one step
+    #: on average; about 3 at worst.
+    adb: float
+
+    #: MFPD (after BS.1387): highest probability that a difference is heard, smoothed over 0.2 s, 0 to 1.
+    mfpd: float
+
+    #: AvgModDiff1 (after BS.1387): difference of the modulation of loudness against that of the reference, in percent,
+    #: from 0; about 100
+    #: at worst. None: shorter than 0.6 s.
+    avg_mod_diff1: NotRequired[float | None]
+
+    #: AvgModDiff2 (after BS.1387): as `avg_mod_diff1`, more sensitive where the reference stands still; what is lost
+    #: counts a tenth.
+    avg_mod_diff2: NotRequired[float | None]
+
+    #: WinModDiff1 (after BS.1387): as `avg_mod_diff1`, root mean square over windows of 100 ms.
+    win_mod_diff1: NotRequired[float | None]
+
+    #: BandwidthRef (after BS.1387) in Hz: how high the reference reaches over the floor of the degraded signal above
+    #: 21.6 kHz. None: never
+    #: above 8.1 kHz.
+    bandwidth_reference_hz: NotRequired[float | None]
+
+    #: BandwidthTest (after BS.1387) in Hz: how high the degraded signal does.
+    bandwidth_degraded_hz: NotRequired[float | None]
+
+    #: Score of the 2f-model, 0 to 100: a predicted mean MUSHRA score, by `adb` and `avg_mod_diff1`. Fitted to separated
+    #: sources.
+    two_f_score: NotRequired[float | None]
+
+
+class Differences(TypedDict):
+    """What `Comparer` finds. Ratios lie within -200 and 200 dB; 200 stands for no difference."""
+
+    #: Frames (samples per channel) that were compared, at 48 kHz.
+    frames: int
+
+    #: Those in seconds.
+    duration_s: float
+
+    #: Whether no sample differs.
+    identical: bool
+
+    #: Level of the degraded signal against the reference, RMS of all channels, in dB. None: the reference is silent.
+    level_difference_db: NotRequired[float | None]
+
+    #: Correlation of the waveforms, -1 to 1; near -1 the polarity is inverted. None: one of both is silent.
+    correlation: NotRequired[float | None]
+
+    #: Signal to noise ratio in dB; the noise is the difference. None: the reference is silent.
+    snr_db: NotRequired[float | None]
+
+    #: Scale-invariant signal to distortion ratio in dB: the SNR after the best change of level, or polarity. None: one
+    #: of both is silent.
+    si_sdr_db: NotRequired[float | None]
+
+    #: Mean SNR of segments of 21.3 ms, each within -10 and 35 dB; those whose reference is below -60 dBFS do not count.
+    #: None: all are.
+    segmental_snr_db: NotRequired[float | None]
+
+    #: Log-spectral distance in dB, from 0: root mean square over frequency, mean over the frames that are above -60
+    #: dBFS and the channels.
+    #: None: all frames are below, or shorter than 43 ms.
+    log_spectral_distance_db: NotRequired[float | None]
+
+    #: What a listener would notice. None: shorter than 43 ms, or the reference is silent.
+    perceptual: NotRequired[Perceptual | None]
+
+
+class Comparison(TypedDict):
+    """How far a recording lies off its reference."""
+
+    #: Version of this record, 1: raised when a field changes its meaning or goes. New fields do not raise it.
+    comparison_version: int
+
+    #: How this was found.
+    params: CompareParams
+
+    #: What it is compared with.
+    reference: ComparedInput
+
+    #: What is compared.
+    degraded: ComparedInput
+
+    #: The offset; none: not looked for.
+    alignment: NotRequired[Alignment | None]
+
+    #: Gain in dB that the degraded input was given; none: not asked for, or nothing to go by.
+    matched_db: NotRequired[float | None]
+
+    #: The figures of what both have in common after that. The level difference is that before the gain.
+    differences: Differences
+
+
+class CompareOptions(TypedDict, total=False):
+    """What `Engine::compare` is to do."""
+
+    #: How to read both inputs.
+    read: ReadOptions
+
+    #: How to compare them.
+    compare: CompareParams
+
+
+#: How amplitudes lie along the vertical axis.
+AmplitudeScale = Literal['linear', 'decibels']
+
+
+#: A colour, written `#rrggbb` as on web pages.
+Colour = str
+
+
+class WaveformColours(TypedDict, total=False):
+    """Colours of a waveform, `#rrggbb`."""
+
+    #: Behind everything. Default `#ffffff`.
+    background: Colour
+
+    #: The waveform. Default `#1f6feb`.
+    wave: Colour
+
+    #: Columns that reach full scale, at their ends. Default `#d1242f`.
+    clipped: Colour
+
+    #: Axes and text. Default `#57606a`.
+    axes: Colour
+
+
+class WaveformOptions(TypedDict, total=False):
+    """Options of a picture of the waveform."""
+
+    #: How to read the input.
+    read: ReadOptions
+
+    #: Width of the picture in pixels. 16 to 16384, with axes from 200; default 1200.
+    width: int
+
+    #: Height of the picture in pixels. 16 to 4096, with axes from 80; default 300. Each channel needs 8.
+    height: int
+
+    #: Whether all channels are mixed to one; else each has its lane. Default false.
+    mono: bool
+
+    #: Vertical axis. Default `linear`.
+    amplitude: AmplitudeScale
+
+    #: Whether axes are drawn; without, the waveform fills the picture. Default true.
+    axes: bool
+
+    #: Colours.
+    colours: WaveformColours
+
+
+#: From level to colour.
+ColourMap = Literal['magma', 'viridis', 'inferno', 'grey', 'paper']
+
+
+#: How frequencies lie along an axis.
+FrequencyScale = Literal['linear', 'log', 'mel']
+
+
+class SpectrogramOptions(TypedDict, total=False):
+    """Options of a spectrogram."""
+
+    #: How to read the input.
+    read: ReadOptions
+
+    #: Width of the picture in pixels. 16 to 8192, with axes from 200; default 1200. While it is made it takes 8 bytes
+    #: per pixel.
+    width: int
+
+    #: Height of the picture in pixels. 16 to 2048, with axes from 80; default 512.
+    height: int
+
+    #: Colours of the levels. Default `magma`.
+    colours: ColourMap
+
+    #: Level of the darkest colour in dBFS (a sine of full scale is 0). -200 to 39; default -110.
+    min_db: float
+
+    #: Level of the brightest colour in dBFS, from 1 above `min_db` to 40; default -10.
+    max_db: float
+
+    #: Vertical axis. Default `linear`.
+    scale: FrequencyScale
+
+    #: Lowest frequency in Hz, from 0 (with `log`: 1). Default 0, with `log` 20.
+    min_hz: float | None
+
+    #: Highest frequency in Hz, from 10 above the lowest to half the sample rate, which is the default; what is more is
+    #: cut to that.
+    max_hz: float | None
+
+    #: Samples of a transform: 64 to 65536, a power of two. Larger ones tell frequencies apart, smaller ones times.
+    #: Default: 2048 up to a
+    #: rate of 64 kHz, twice as many per doubling above.
+    fft_size: int | None
+
+    #: Whether axes and the scale of colours are drawn; without, the spectrogram fills the picture. Default true.
+    axes: bool
+
+
+class PageOptions(TypedDict, total=False):
+    """What is on a page."""
+
+    #: How to read the input.
+    read: ReadOptions
+
+    #: Title; default: the name of the file.
+    title: str | None
+
+    #: What the analysis is to find; of no meaning for a page of two recordings.
+    analysis: AnalysisParams
+
+    #: Specifications to hold it against, by name; `all` stands for every one.
+    specifications: list[str]
+
+    #: Loudness in LUFS to draw a line at; default: those of `specifications`, and of the level target of a run. -70 to
+    #: 0.
+    target_lufs: float | None
+
+    #: Vertical axis of the spectrogram. Default `linear`.
+    scale: FrequencyScale
+
+
+class AnalysisPage(TypedDict):
+    """A page, and what stands on it as data."""
+
+    #: The page.
+    html: str
+
+    #: What the recording is like.
+    analysis: Analysis
+
+    #: Faults, and how the specifications came out.
+    check: CheckReport
+
+
+#: What a recording is, as far as it matters here.
+ContentHint = Literal['speech', 'music']
+
+
+class RecommendOptions(TypedDict, total=False):
+    """What `Engine::recommend` is to know."""
+
+    #: How to read the input.
+    read: ReadOptions
+
+    #: What it is, when that is known; default: what the measurements look like.
+    content: ContentHint | None
+
+
+#: What rules can look at.
+Fact = Literal['channels', 'integrated_lufs', 'noise_floor_dbfs', 'floor_flatness', 'bandwidth_hz', 'side_db', 'dr_db', 'hum_dbfs', 'duration_s', 'snr_db', 'silence_at_start_s', 'silence_at_end_s', 'speech', 'music']
+
+
+class SuggestionReason(TypedDict):
+    """Why a preset was suggested."""
+
+    #: What was looked at.
+    fact: Fact
+
+    #: What was measured.
+    value: float
+
+    #: What that counts.
+    points: int
+
+    #: What it means.
+    because: str
+
+
+class Suggestion(TypedDict):
+    """A preset that may fit."""
+
+    #: Its name.
+    preset: str
+
+    #: Sum of the points of its reasons.
+    points: int
+
+    #: Why.
+    reasons: list[SuggestionReason]
+
+
+class Evidence(TypedDict):
+    """A measurement behind a recommendation."""
+
+    #: Verdict or measurement, as in the report of quality.
+    name: str
+
+    #: What was measured.
+    value: float
+
+    #: From where on the rule holds.
+    threshold: float
+
+    #: Unit of both; empty: none.
+    unit: str
+
+    #: Where the threshold comes from.
+    source: str
+
+
+class RecommendedFilter(TypedDict):
+    """A filter that mends something."""
+
+    #: The filter with its parameters.
+    filter: Filter
+
+    #: The same as on a command line.
+    text: str
+
+    #: What it does.
+    because: str
+
+    #: What was measured.
+    evidence: Evidence
+
+    #: True when the preset does it already, so that it was not added.
+    in_preset: bool
+
+
+class RecommendedLayout(TypedDict):
+    """One channel instead of two."""
+
+    #: The channels.
+    layout: ChannelLayout
+
+    #: Why.
+    because: str
+
+    #: What was measured.
+    evidence: Evidence
+
+
+class RecommendedOutput(TypedDict):
+    """Codec and bit rate."""
+
+    #: The format that fits best.
+    format: Format
+
+    #: The settings to use when one of these formats is written.
+    formats: list[Format]
+
+    #: Why.
+    because: str
+
+    #: Where the figures come from.
+    source: str
+
+    #: Bandwidth in Hz that was looked at, when it could be measured.
+    bandwidth_hz: NotRequired[float | None]
+
+
+class Advice(TypedDict):
+    """Something that no filter mends."""
+
+    #: What was found.
+    evidence: Evidence
+
+    #: What it means: the explanation of the verdict.
+    explanation: str
+
+    #: What to do.
+    what_to_do: str
+
+
+class Recommendation(TypedDict):
+    """What to do with a recording."""
+
+    #: What it is: as the caller said, else as the preset is for; none when nothing speaks for either.
+    content: NotRequired[ContentHint | None]
+
+    #: The preset, with the facts that speak for it.
+    preset: Suggestion
+
+    #: Other presets that were possible, the best first.
+    other_presets: list[Suggestion]
+
+    #: How far the level is from what the preset asks for: `integrated_lufs`, with the target as threshold. None for
+    #: silence.
+    level: NotRequired[Evidence | None]
+
+    #: Filters, in their order.
+    filters: list[RecommendedFilter]
+
+    #: Channels, when they should be others.
+    layout: NotRequired[RecommendedLayout | None]
+
+    #: Codec and bit rate.
+    output: RecommendedOutput
+
+    #: What has to be done by hand.
+    advice: list[Advice]
+
+    #: All of it as a recipe, without input and outputs.
+    recipe: Recipe
+
+
+class PeakOptions(TypedDict, total=False):
+    """What `Engine::waveform_peaks` is to do."""
+
+    #: How to read the input.
+    read: ReadOptions
+
+    #: Which peaks.
+    peaks: PeakParams
+
+
 #: How steep and how clean the low-pass is. Frequencies are fractions of the lower Nyquist frequency.
 Quality = Literal['fast', 'good', 'best']
 
@@ -4466,6 +4941,15 @@ class JobSettings(TypedDict, total=False):
 
     #: File that keeps the jobs; null is the one that the program has for the user.
     database: str | None
+
+    #: PostgreSQL that keeps the jobs of several machines, instead of the file:
+    #: postgres://USER:PASSWORD@HOST:PORT/DATABASE. Needs the feature
+    #: `postgres`.
+    postgres: str | None
+
+    #: Folder that keeps the results of workflow steps, which all machines must share; null is one beside the file of
+    #: jobs.
+    results: str | None
 
     #: Do not wait for the disk: faster, and a power cut may take the last moments of what was promised.
     may_lose_last_ms: bool

@@ -20,6 +20,8 @@ const SOURCES: &[&str] = &[
     "input",
     "outputs",
     "engine",
+    "quality",
+    "pictures",
     "events",
     "jobs",
     "observe",

@@ -92,6 +92,7 @@ void test_calls(void);
 void test_events(void);
 void test_observe(void);
 void test_jobs(void);
+void test_pictures(void);
 void test_random(void);
 void test_threads(void);
 

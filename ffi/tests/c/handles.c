@@ -31,6 +31,13 @@ static void refused_everywhere(uint64_t handle) {
     REFUSED(psnd_engine_measure(handle, &input, NULL, NULL, &text, &error));
     REFUSED(psnd_engine_analyse(handle, &input, NULL, NULL, &text, &error));
     REFUSED(psnd_engine_check(handle, &input, NULL, NULL, NULL, &text, &error));
+    REFUSED(psnd_engine_recommend(handle, &input, NULL, NULL, &text, &error));
+    REFUSED(psnd_engine_compare(handle, &input, &input, NULL, NULL, &text, &error));
+    REFUSED(psnd_engine_waveform_peaks(handle, &input, NULL, NULL, &text, &error));
+    REFUSED(psnd_engine_waveform_png(handle, &input, NULL, NULL, &owned, &size, &error));
+    REFUSED(psnd_engine_spectrogram_png(handle, &input, NULL, NULL, &owned, &size, &error));
+    REFUSED(psnd_engine_analysis_page(handle, &input, NULL, NULL, &text, &text, &error));
+    REFUSED(psnd_engine_comparison_page(handle, &input, &input, NULL, NULL, NULL, &text, &error));
     REFUSED(psnd_jobs_open(handle, NULL, &made, &error));
     REFUSED(psnd_jobs_submit(handle, "{}", &text, &error));
     REFUSED(psnd_jobs_get(handle, "", &text, &error));

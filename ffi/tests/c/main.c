@@ -47,6 +47,7 @@ int main(int argc, char **argv) {
     test_events();
     test_observe();
     test_jobs();
+    test_pictures();
     test_random();
     test_threads();
     printf("C interface: %lu calls, %lu mistakes\n", calls, mistakes);

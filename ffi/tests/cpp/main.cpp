@@ -139,6 +139,53 @@ struct Stop : std::runtime_error {
     Stop() : std::runtime_error("enough") {}
 };
 
+void test_pictures() {
+    const puresound::Engine engine;
+    const auto audio = puresound::Audio::from_interleaved(noise().data(), noise().size(), 48000, "mono");
+    const auto input = puresound::Input::audio(audio);
+    const std::string text = "no audio at all, but some bytes of text";
+    const auto none = puresound::Input::bytes(text.data(), text.size());
+    CHECK(has(engine.recommend(input, "{\"content\": \"speech\"}"), "\"content\":\"speech\""));
+    CHECK(has(engine.compare(input, input), "\"identical\":true"));
+    CHECK(thrown([&] { engine.compare(input, none); }) == PSND_STATUS_NOT_AUDIO);
+    CHECK(thrown([&] { engine.compare(input, puresound::Input::in_request()); }) == PSND_STATUS_INVALID_VALUE);
+    CHECK(has(engine.waveform_peaks(input, "{\"peaks\": {\"samples_per_pixel\": 24000}}"), "\"samples_per_pixel\":24000"));
+    const auto picture = [](const std::vector<std::uint8_t> &png) { return png.size() > 24 && std::memcmp(png.data() + 1, "PNG", 3) == 0; };
+    CHECK(picture(engine.waveform_png(input)) && picture(engine.spectrogram_png(input, "{\"width\": 200, \"height\": 80}")));
+    CHECK(thrown([&] { engine.waveform_png(input, "{\"width\": 1}"); }) == PSND_STATUS_OUT_OF_RANGE);
+
+    std::string data = "as it was";
+    CHECK(thrown([&] { engine.analysis_page(none, "", puresound::Call(), &data); }) == PSND_STATUS_NOT_AUDIO && data == "as it was");
+    CHECK(has(engine.analysis_page(input, "{\"title\": \"Noise\"}", puresound::Call(), &data), "Noise") && has(data, "\"check\":"));
+    CHECK(has(engine.analysis_page(input), "</html>"));
+    const auto [report, outputs] =
+        engine.process_to_memory(input, "{\"filters\": [\"gain:gain_db=-6\"], \"outputs\": [{\"format\": {\"format\": \"wav\"}}]}");
+    const auto [bytes, size] = outputs.bytes(0);
+    const auto after = puresound::Input::bytes(bytes, size);
+    CHECK(has(engine.comparison_page(input, after, report), "What was done"));
+    CHECK(!has(engine.comparison_page(input, after), "What was done"));
+    CHECK(thrown([&] { engine.comparison_page(input, after, "{"); }) == PSND_STATUS_INVALID_VALUE);
+
+    /* What is cancelled gives nothing, and what a callback throws comes out. */
+    puresound::CancelToken token;
+    token.cancel();
+    puresound::Call call;
+    call.cancel = &token;
+    CHECK(thrown([&] { engine.spectrogram_png(input, "", call); }) == PSND_STATUS_CANCELLED);
+    CHECK(thrown([&] { engine.analysis_page(input, "", call, &data); }) == PSND_STATUS_CANCELLED);
+    puresound::Call throwing;
+    throwing.progress = [](const puresound::Progress &) -> bool { throw Stop(); };
+    int stopped = 0;
+    for (const bool page : {false, true}) {
+        try {
+            page ? (void)engine.analysis_page(input, "", throwing, &data) : (void)engine.waveform_png(input, "", throwing);
+        } catch (const Stop &) {
+            stopped++;
+        }
+    }
+    CHECK(stopped == 2);
+}
+
 void test_calls(const std::string &recording) {
     const puresound::Engine engine;
     const auto input = puresound::Input::path(recording);
@@ -288,6 +335,7 @@ int main(int argc, char **argv) {
     test_errors();
     test_owners();
     test_engine(argv[1], argv[2]);
+    test_pictures();
     test_calls(argv[2]);
     test_callbacks(argv[2]);
     test_streams(argv[1], argv[2]);

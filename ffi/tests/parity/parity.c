@@ -387,6 +387,108 @@ static cJSON *op_check(context *self) {
     return taken(out);
 }
 
+static cJSON *op_recommend(context *self) {
+    char *out = NULL;
+    TRY(psnd_engine_recommend(self->engine, self->given, json(self->args, "options"), NULL, &out, &self->error));
+    return taken(out);
+}
+
+static cJSON *op_compare(context *self) {
+    input_data reference, degraded;
+    char *out = NULL;
+    psnd_status status;
+    TRY(make_input(get(self->args, "reference"), &reference, &self->error));
+    TRY(make_input(get(self->args, "degraded"), &degraded, &self->error));
+    status = psnd_engine_compare(self->engine, &reference.input, &degraded.input, json(self->args, "options"), NULL, &out, &self->error);
+    free_input(&reference);
+    free_input(&degraded);
+    TRY(status);
+    return taken(out);
+}
+
+static cJSON *op_waveform_peaks(context *self) {
+    char *out = NULL;
+    TRY(psnd_engine_waveform_peaks(self->engine, self->given, json(self->args, "options"), NULL, &out, &self->error));
+    return taken(out);
+}
+
+static double big_endian(const uint8_t *bytes) {
+    return ((bytes[0] * 256.0 + bytes[1]) * 256.0 + bytes[2]) * 256.0 + bytes[3];
+}
+
+static cJSON *op_picture(context *self) {
+    const char *of = text(self->args, "of"), *options = json(self->args, "options");
+    uint8_t *png = NULL;
+    size_t size = 0;
+    cJSON *result;
+    if (of != NULL && strcmp(of, "waveform") == 0) {
+        TRY(psnd_engine_waveform_png(self->engine, self->given, options, NULL, &png, &size, &self->error));
+    } else if (of != NULL && strcmp(of, "spectrogram") == 0) {
+        TRY(psnd_engine_spectrogram_png(self->engine, self->given, options, NULL, &png, &size, &self->error));
+    } else {
+        die("a picture of %s", of == NULL ? "nothing" : of);
+    }
+    if (size < 24) {
+        die("a picture of %lu bytes", (unsigned long)size);
+    }
+    result = cJSON_CreateObject();
+    add_bytes(result, png, size);
+    cJSON_AddNumberToObject(result, "width", big_endian(png + 16));
+    cJSON_AddNumberToObject(result, "height", big_endian(png + 20));
+    psnd_bytes_free(png, size);
+    return result;
+}
+
+/* Tells which texts of the case are in a page, which is freed. */
+static void add_found(context *self, cJSON *result, char *html) {
+    cJSON *found = cJSON_AddObjectToObject(result, "found");
+    const cJSON *wanted;
+    cJSON_ArrayForEach(wanted, get(self->args, "find")) {
+        cJSON_AddBoolToObject(found, wanted->valuestring, strstr(html, wanted->valuestring) != NULL);
+    }
+    psnd_string_free(html);
+}
+
+static cJSON *op_page(context *self) {
+    char *html = NULL, *out = NULL;
+    cJSON *result;
+    TRY(psnd_engine_analysis_page(self->engine, self->given, json(self->args, "options"), NULL, &html, &out, &self->error));
+    result = taken(out);
+    add_found(self, result, html);
+    return result;
+}
+
+static cJSON *op_page_of_two(context *self) {
+    static const psnd_input empty = PSND_INPUT_INIT;
+    const char *request = json(self->args, "request");
+    input_data before, after;
+    psnd_outputs outputs = 0;
+    char *report = NULL, *html = NULL;
+    psnd_status status;
+    cJSON *result;
+    TRY(make_input(get(self->args, "before"), &before, &self->error));
+    if (request == NULL) {
+        TRY(make_input(get(self->args, "after"), &after, &self->error));
+    } else {
+        const uint8_t *data = NULL;
+        TRY(psnd_engine_process_to_memory(self->engine, &before.input, request, NULL, &report, &outputs, &self->error));
+        after.input = empty;
+        after.bytes = NULL;
+        TRY(psnd_outputs_bytes(outputs, 0, &data, &after.input.size, &self->error));
+        after.input.data = data;
+    }
+    status = psnd_engine_comparison_page(self->engine, &before.input, &after.input, report, json(self->args, "options"), NULL, &html,
+                                         &self->error);
+    psnd_outputs_free(outputs);
+    psnd_string_free(report);
+    free_input(&before);
+    free_input(&after);
+    TRY(status);
+    result = cJSON_CreateObject();
+    add_found(self, result, html);
+    return result;
+}
+
 static cJSON *op_plan(context *self) {
     char *out = NULL;
     TRY(psnd_engine_plan(self->engine, self->given, json(self->args, "request"), &out, &self->error));
@@ -1168,6 +1270,8 @@ static const struct {
 } operations[] = {
     {"version", op_version}, {"error_table", op_error_table}, {"presets", op_presets}, {"preset", op_preset}, {"filters", op_filters},
     {"schema", op_schema}, {"recipe", op_recipe}, {"config", op_config}, {"probe", op_probe}, {"tags", op_tags}, {"measure", op_measure}, {"analyse", op_analyse}, {"check", op_check},
+    {"recommend", op_recommend}, {"compare", op_compare}, {"waveform_peaks", op_waveform_peaks}, {"picture", op_picture},
+    {"page", op_page}, {"page_of_two", op_page_of_two},
     {"plan", op_plan}, {"process", op_process}, {"decode", op_decode}, {"encode", op_encode}, {"chain", op_chain}, {"meter", op_meter},
     {"resample", op_resample}, {"stream_decode", op_stream_decode}, {"stream_encode", op_stream_encode}, {"events", op_events},
     {"progress", op_progress}, {"cancel", op_cancel}, {"metrics", op_metrics}, {"health", op_health}, {"usage", op_usage}, {"jobs", op_jobs},

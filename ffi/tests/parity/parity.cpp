@@ -140,11 +140,11 @@ puresound::Audio to_audio(const Signal &signal) {
 /* The input of a case, with what it borrows. */
 class CaseInput {
 public:
-    explicit CaseInput(const Json &args) {
-        if (!args.contains("input")) {
+    explicit CaseInput(const Json &args, const char *key = "input") {
+        if (!args.contains(key)) {
             return;
         }
-        const Json &from = args["input"];
+        const Json &from = args[key];
         if (from.contains("signal")) {
             audio_ = to_audio(make_signal(from["signal"]));
         } else if (from.contains("path")) {
@@ -251,6 +251,62 @@ Json op_filters(const Context &self) {
 Json op_schema(const Context &self) {
     const Json found = Json::parse(puresound::schema(text(self.args, "schema")));
     return self.args.contains("schema") ? found : names_of(found);
+}
+
+Json op_compare(const Context &self) {
+    const CaseInput reference(self.args, "reference"), degraded(self.args, "degraded");
+    return Json::parse(self.engine.compare(reference.get(), degraded.get(), json(self.args, "options")));
+}
+
+Json op_picture(const Context &self) {
+    const std::string of = text(self.args, "of"), options = json(self.args, "options");
+    if (of != "waveform" && of != "spectrogram") {
+        throw Broken("a picture of " + of);
+    }
+    const std::vector<std::uint8_t> png = of == "waveform" ? self.engine.waveform_png(self.input.get(), options)
+                                                           : self.engine.spectrogram_png(self.input.get(), options);
+    // Big-endian, in the first chunk.
+    const auto number_at = [&](std::size_t at) {
+        std::uint32_t number = 0;
+        for (std::size_t index = at; index < at + 4; index++) {
+            number = number << 8 | png.at(index);
+        }
+        return number;
+    };
+    Json result = told_bytes(png.data(), png.size());
+    result["width"] = number_at(16);
+    result["height"] = number_at(20);
+    return result;
+}
+
+/* Which texts of the case are in a page. */
+Json found_in(const Context &self, const std::string &html) {
+    Json found = Json::object();
+    for (const Json &wanted : self.args.value("find", Json::array())) {
+        const std::string part = wanted.get<std::string>();
+        found[part] = html.find(part) != std::string::npos;
+    }
+    return found;
+}
+
+Json op_page(const Context &self) {
+    std::string data;
+    const std::string html = self.engine.analysis_page(self.input.get(), json(self.args, "options"), puresound::Call(), &data);
+    Json result = Json::parse(data);
+    result["found"] = found_in(self, html);
+    return result;
+}
+
+Json op_page_of_two(const Context &self) {
+    const CaseInput before(self.args, "before"), after(self.args, "after");
+    const std::string options = json(self.args, "options");
+    if (!self.args.contains("request")) {
+        return {{"found", found_in(self, self.engine.comparison_page(before.get(), after.get(), std::string(), options))}};
+    }
+    const auto [report, outputs] = self.engine.process_to_memory(before.get(), json(self.args, "request"));
+    const auto [data, size] = outputs.bytes(0);
+    const auto made = puresound::Input::bytes(data, size);
+    return {{"found", found_in(self, self.engine.comparison_page(before.get(), made, report, options))}};
 }
 
 Json op_decode(const Context &self) {
@@ -618,6 +674,14 @@ const std::map<std::string, std::function<Json(const Context &)>> &operations() 
         {"check", [](const Context &self) {
              return Json::parse(self.engine.check(self.input.get(), json(self.args, "specifications"), json(self.args, "options")));
          }},
+        {"recommend", [](const Context &self) { return Json::parse(self.engine.recommend(self.input.get(), json(self.args, "options"))); }},
+        {"compare", op_compare},
+        {"waveform_peaks", [](const Context &self) {
+             return Json::parse(self.engine.waveform_peaks(self.input.get(), json(self.args, "options")));
+         }},
+        {"picture", op_picture},
+        {"page", op_page},
+        {"page_of_two", op_page_of_two},
         {"plan", [](const Context &self) { return Json::parse(self.engine.plan(self.input.get(), json(self.args, "request"))); }},
         {"process", [](const Context &self) { return process(self); }},
         {"decode", op_decode},

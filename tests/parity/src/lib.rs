@@ -5,6 +5,7 @@ mod input;
 mod jobs;
 mod live;
 mod operations;
+mod pictures;
 mod signal;
 
 use std::path::{Path, PathBuf};

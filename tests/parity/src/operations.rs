@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::jobs::jobs;
-use crate::{Failure, Outcome, input, live, signal};
+use crate::{Failure, Outcome, input, live, pictures, signal};
 
 /// Runs the operation `op`.
 pub fn run(op: &str, args: &Value) -> Outcome {
@@ -53,6 +53,12 @@ pub fn run(op: &str, args: &Value) -> Outcome {
                 &Control::default(),
             )?)?)
         }
+        "recommend" => pictures::recommend(args),
+        "compare" => pictures::compare(args),
+        "waveform_peaks" => pictures::waveform_peaks(args),
+        "picture" => pictures::picture(args),
+        "page" => pictures::page(args),
+        "page_of_two" => pictures::page_of_two(args),
         "plan" => {
             let engine = engine(args)?;
             let recipe = engine.recipe(&args["request"])?;
