@@ -32,6 +32,33 @@ export type ActivityParamsInput = {
   min_sound_s?: number
 }
 
+/** Something that no filter mends. */
+export type Advice = {
+  /** What was found. */
+  evidence: Evidence
+  /** What it means: the explanation of the verdict. */
+  explanation: string
+  /** What to do. */
+  what_to_do: string
+}
+
+/** Where the two inputs lie against each other. */
+export type Alignment = {
+  /** Whether an offset was found, which may be 0. Without one, both are compared from their beginnings. */
+  found: boolean
+  /**
+   * Frames of 48 kHz by which the degraded input is later; negative: earlier. That much of it (of the reference) was left out.
+   */
+  offset_frames: number
+  /** The same in seconds, to a fraction of a frame. */
+  offset_s: number
+  /** Correlation of the waveforms at this offset, -1 to 1; 0 when none was found. Negative: the polarity is inverted. */
+  correlation: number
+}
+
+/** How amplitudes lie along the vertical axis. */
+export type AmplitudeScale = "linear" | "decibels"
+
 /** What [`Engine::analyse`] is to do. */
 export type AnalyseOptions = {
   /** How to read the input. */
@@ -66,6 +93,16 @@ export type Analysis = {
   waveform: Peaks | null
   /** Features over time, when asked for. */
   series: Series | null
+}
+
+/** A page, and what stands on it as data. */
+export type AnalysisPage = {
+  /** The page. */
+  html: string
+  /** What the recording is like. */
+  analysis: Analysis
+  /** Faults, and how the specifications came out. */
+  check: CheckReport
 }
 
 /** What an analysis is to find, and how. */
@@ -273,6 +310,80 @@ export type ClipShape = "soft" | "hard" | "tanh" | "cubic"
 /** Audio codings. */
 export type Codec = ("pcm" | "pcm_float" | "a_law" | "mu_law" | "adpcm_ms" | "adpcm_ima" | "flac" | "mp1" | "mp2" | "mp3" | "aac_lc" | "alac" | "vorbis" | "opus" | "wav_pack") | "gsm" | "he_aac" | "he_aac_v2" | "aac" | "other"
 
+/** A colour, written `#rrggbb` as on web pages. */
+export type Colour = string
+
+/** From level to colour. */
+export type ColourMap = "magma" | "viridis" | "inferno" | "grey" | "paper"
+
+/** What [`Engine::compare`] is to do. */
+export type CompareOptions = {
+  /** How to read both inputs. */
+  read?: ReadOptions
+  /** How to compare them. */
+  compare?: CompareParamsInput
+}
+
+/** How two inputs are compared. */
+export type CompareParams = {
+  /**
+   * Whether to find out how much later one of both is, by their first 20 s, and to take that away. Default true. (default true)
+   */
+  align: boolean
+  /** Largest offset that is looked for, in seconds. 0 to 60, default 5. (default 5) */
+  max_offset_s: number
+  /**
+   * Whether to give the degraded input the level of the reference before anything is measured. Default false. (default false)
+   */
+  match_level: boolean
+  /** Whether to compare the means of the channels: for inputs with different numbers of them. Default false. (default false) */
+  mix_to_mono: boolean
+}
+
+/** How two inputs are compared. */
+export type CompareParamsInput = {
+  /**
+   * Whether to find out how much later one of both is, by their first 20 s, and to take that away. Default true. (default true)
+   */
+  align?: boolean
+  /** Largest offset that is looked for, in seconds. 0 to 60, default 5. (default 5) */
+  max_offset_s?: number
+  /**
+   * Whether to give the degraded input the level of the reference before anything is measured. Default false. (default false)
+   */
+  match_level?: boolean
+  /** Whether to compare the means of the channels: for inputs with different numbers of them. Default false. (default false) */
+  mix_to_mono?: boolean
+}
+
+/** One of the two inputs. */
+export type ComparedInput = {
+  /** Rate and layout. */
+  spec: Spec
+  /** Frames (samples per channel) at that rate. */
+  frames: number
+  /** Duration in seconds. */
+  duration_s: number
+}
+
+/** How far a recording lies off its reference. */
+export type Comparison = {
+  /** Version of this record, 1: raised when a field changes its meaning or goes. New fields do not raise it. */
+  comparison_version: number
+  /** How this was found. */
+  params: CompareParams
+  /** What it is compared with. */
+  reference: ComparedInput
+  /** What is compared. */
+  degraded: ComparedInput
+  /** The offset; none: not looked for. */
+  alignment: Alignment | null
+  /** Gain in dB that the degraded input was given; none: not asked for, or nothing to go by. */
+  matched_db: number | null
+  /** The figures of what both have in common after that. The level difference is that before the gain. */
+  differences: Differences
+}
+
 /** One band. What is not given has its default. */
 export type CompressorBand = {
   /**
@@ -331,6 +442,9 @@ export type ConfigChange = {
 
 /** File formats that hold audio. */
 export type Container = ("wav" | "rf64" | "bw64" | "w64" | "aiff" | "aifc" | "caf" | "au" | "flac" | "ogg" | "matroska" | "web_m" | "wav_pack") | "rifx" | "mp4" | "mpeg_audio" | "adts" | "latm" | "other"
+
+/** What a recording is, as far as it matters here. */
+export type ContentHint = "speech" | "music"
 
 /** Gains of a cross-fade; `t` runs from 0 to 1. */
 export type CrossfadeCurve = "equal_power" | "equal_gain" | "smooth"
@@ -410,6 +524,39 @@ export type DeliveryResult = {
 
 /** How a level is measured. */
 export type Detector = "rms" | "peak"
+
+/** What [`Comparer`] finds. Ratios lie within -200 and 200 dB; 200 stands for no difference. */
+export type Differences = {
+  /** Frames (samples per channel) that were compared, at 48 kHz. */
+  frames: number
+  /** Those in seconds. */
+  duration_s: number
+  /** Whether no sample differs. */
+  identical: boolean
+  /** Level of the degraded signal against the reference, RMS of all channels, in dB. None: the reference is silent. */
+  level_difference_db: number | null
+  /** Correlation of the waveforms, -1 to 1; near -1 the polarity is inverted. None: one of both is silent. */
+  correlation: number | null
+  /** Signal to noise ratio in dB; the noise is the difference. None: the reference is silent. */
+  snr_db: number | null
+  /**
+   * Scale-invariant signal to distortion ratio in dB: the SNR after the best change of level, or polarity. None: one of both is
+   * silent.
+   */
+  si_sdr_db: number | null
+  /**
+   * Mean SNR of segments of 21.3 ms, each within -10 and 35 dB; those whose reference is below -60 dBFS do not count. None: all
+   * are.
+   */
+  segmental_snr_db: number | null
+  /**
+   * Log-spectral distance in dB, from 0: root mean square over frequency, mean over the frames that are above -60 dBFS and the
+   * channels. None: all frames are below, or shorter than 43 ms.
+   */
+  log_spectral_distance_db: number | null
+  /** What a listener would notice. None: shorter than 43 ms, or the reference is silent. */
+  perceptual: Perceptual | null
+}
 
 /** Noise that is added before bits are dropped, so that the error is noise instead of distortion. */
 export type Dither = "none" | "tpdf" | "shaped"
@@ -523,8 +670,25 @@ export type EventSettings = {
   suspend_after?: number
 }
 
+/** A measurement behind a recommendation. */
+export type Evidence = {
+  /** Verdict or measurement, as in the report of quality. */
+  name: string
+  /** What was measured. */
+  value: number
+  /** From where on the rule holds. */
+  threshold: number
+  /** Unit of both; empty: none. */
+  unit: string
+  /** Where the threshold comes from. */
+  source: string
+}
+
 /** What happens to quiet sound. */
 export type ExpanderMode = "downward" | "upward"
+
+/** What rules can look at. */
+export type Fact = "channels" | "integrated_lufs" | "noise_floor_dbfs" | "floor_flatness" | "bandwidth_hz" | "side_db" | "dr_db" | "hum_dbfs" | "duration_s" | "snr_db" | "silence_at_start_s" | "silence_at_end_s" | "speech" | "music"
 
 /** Course of a fade; `t` runs from 0 to 1. */
 export type FadeShape = "s_curve" | "linear" | "equal_power" | "exponential" | "logarithmic" | "quadratic"
@@ -2884,6 +3048,9 @@ export type FormatSettingsRecord = {
   bit_rate: BitRate | null
 }
 
+/** How frequencies lie along an axis. */
+export type FrequencyScale = "linear" | "log" | "mel"
+
 /** Number of bands. */
 export type GraphicBands = "octave" | "third_octave"
 
@@ -3005,6 +3172,13 @@ export type JobId = string
 export type JobSettings = {
   /** File that keeps the jobs; null is the one that the program has for the user. */
   database?: string | null
+  /**
+   * PostgreSQL that keeps the jobs of several machines, instead of the file: postgres://USER:PASSWORD@HOST:PORT/DATABASE. Needs
+   * the feature `postgres`.
+   */
+  postgres?: string | null
+  /** Folder that keeps the results of workflow steps, which all machines must share; null is one beside the file of jobs. */
+  results?: string | null
   /** Do not wait for the disk: faster, and a power cut may take the last moments of what was promised. (default false) */
   may_lose_last_ms?: boolean
   /** Jobs that one worker process does at the same time; 0 is one per core. (jobs, 0 to 1024, default 0) */
@@ -3503,6 +3677,22 @@ export type Oversampling = "4x" | "1x" | "2x" | "8x"
 /** What to do with an output that exists. */
 export type Overwrite = "replace" | "refuse"
 
+/** What is on a page. */
+export type PageOptions = {
+  /** How to read the input. */
+  read?: ReadOptions
+  /** Title; default: the name of the file. */
+  title?: string | null
+  /** What the analysis is to find; of no meaning for a page of two recordings. */
+  analysis?: AnalysisParamsInput
+  /** Specifications to hold it against, by name; `all` stands for every one. */
+  specifications?: string[]
+  /** Loudness in LUFS to draw a line at; default: those of `specifications`, and of the level target of a run. -70 to 0. */
+  target_lufs?: number | null
+  /** Vertical axis of the spectrogram. Default `linear`. (default "linear") */
+  scale?: FrequencyScale
+}
+
 /** Gain of each loudspeaker over the position. */
 export type PanLaw = "constant_power" | "compromise" | "linear"
 
@@ -3557,6 +3747,14 @@ export type PcmSample = "s16" | "s24" | "s32" | "f32"
 /** Which peak. */
 export type PeakKind = "sample" | "true"
 
+/** What [`Engine::waveform_peaks`] is to do. */
+export type PeakOptions = {
+  /** How to read the input. */
+  read?: ReadOptions
+  /** Which peaks. */
+  peaks?: PeakParamsInput
+}
+
 /** Parameters of peaks. */
 export type PeakParams = {
   /** Frames per pixel. 2 to 1048576, default 256. (default 256) */
@@ -3587,6 +3785,52 @@ export type Peaks = {
   channels: number
   /** Minimum and maximum of channel 0, of channel 1, ..., then the next pixel. */
   data: number[]
+}
+
+/**
+ * What a listener would notice, by the ear model of ITU-R BS.1387 (basic version). Figures of several channels are means over
+ * them, but for `adb` and `mfpd`, in which the channel counts where a difference is heard best.
+ */
+export type Perceptual = {
+  /** Frames that were compared: 2048 samples at 48 kHz, every 1024. */
+  frames: number
+  /**
+   * NMR (after BS.1387): noise against what the reference masks, in dB, mean over bands and frames. Below 0 it is hidden on
+   * average; -10 and less is usually transparent. -200: no noise.
+   */
+  nmr_db: number
+  /** RDF (after BS.1387): share of the frames in which a band has noise 1.5 dB over the mask, 0 to 1. */
+  disturbed_frames_ratio: number
+  /**
+   * ADB (after BS.1387): `lg` of the mean number of just heard steps in frames that are probably heard. 0: there are none, or one
+   * step on average; about 3 at worst.
+   */
+  adb: number
+  /** MFPD (after BS.1387): highest probability that a difference is heard, smoothed over 0.2 s, 0 to 1. */
+  mfpd: number
+  /**
+   * AvgModDiff1 (after BS.1387): difference of the modulation of loudness against that of the reference, in percent, from 0;
+   * about 100 at worst. None: shorter than 0.6 s.
+   */
+  avg_mod_diff1: number | null
+  /**
+   * AvgModDiff2 (after BS.1387): as `avg_mod_diff1`, more sensitive where the reference stands still; what is lost counts a
+   * tenth.
+   */
+  avg_mod_diff2: number | null
+  /** WinModDiff1 (after BS.1387): as `avg_mod_diff1`, root mean square over windows of 100 ms. */
+  win_mod_diff1: number | null
+  /**
+   * BandwidthRef (after BS.1387) in Hz: how high the reference reaches over the floor of the degraded signal above 21.6 kHz.
+   * None: never above 8.1 kHz.
+   */
+  bandwidth_reference_hz: number | null
+  /** BandwidthTest (after BS.1387) in Hz: how high the degraded signal does. */
+  bandwidth_degraded_hz: number | null
+  /**
+   * Score of the 2f-model, 0 to 100: a predicted mean MUSHRA score, by `adb` and `avg_mod_diff1`. Fitted to separated sources.
+   */
+  two_f_score: number | null
 }
 
 /** An embedded picture. */
@@ -3802,6 +4046,74 @@ export type RecipeRecord = {
   verify: Verify
   /** What to do with outputs that exist. Default: `replace`. (default "replace") */
   overwrite: Overwrite
+}
+
+/** What [`crate::Engine::recommend`] is to know. */
+export type RecommendOptions = {
+  /** How to read the input. */
+  read?: ReadOptions
+  /** What it is, when that is known; default: what the measurements look like. */
+  content?: ContentHint | null
+}
+
+/** What to do with a recording. */
+export type Recommendation = {
+  /** What it is: as the caller said, else as the preset is for; none when nothing speaks for either. */
+  content: ContentHint | null
+  /** The preset, with the facts that speak for it. */
+  preset: Suggestion
+  /** Other presets that were possible, the best first. */
+  other_presets: Suggestion[]
+  /** How far the level is from what the preset asks for: `integrated_lufs`, with the target as threshold. None for silence. */
+  level: Evidence | null
+  /** Filters, in their order. */
+  filters: RecommendedFilter[]
+  /** Channels, when they should be others. */
+  layout: RecommendedLayout | null
+  /** Codec and bit rate. */
+  output: RecommendedOutput
+  /** What has to be done by hand. */
+  advice: Advice[]
+  /** All of it as a recipe, without input and outputs. */
+  recipe: RecipeRecord
+}
+
+/** A filter that mends something. */
+export type RecommendedFilter = {
+  /** The filter with its parameters. */
+  filter: FilterSpecRecord
+  /** The same as on a command line. */
+  text: string
+  /** What it does. */
+  because: string
+  /** What was measured. */
+  evidence: Evidence
+  /** True when the preset does it already, so that it was not added. */
+  in_preset: boolean
+}
+
+/** One channel instead of two. */
+export type RecommendedLayout = {
+  /** The channels. */
+  layout: ChannelLayout
+  /** Why. */
+  because: string
+  /** What was measured. */
+  evidence: Evidence
+}
+
+/** Codec and bit rate. */
+export type RecommendedOutput = {
+  /** The format that fits best. */
+  format: FormatSettingsRecord
+  /** The settings to use when one of these formats is written. */
+  formats: FormatSettingsRecord[]
+  /** Why. */
+  because: string
+  /** Where the figures come from. */
+  source: string
+  /** Bandwidth in Hz that was looked at, when it could be measured. */
+  bandwidth_hz: number | null
 }
 
 /** A recording by its place, a path or a `data:` URL; text in JSON. Two are equal when their places are. */
@@ -4072,6 +4384,42 @@ export type Spec = {
   layout: ChannelLayout
 }
 
+/** Options of a spectrogram. */
+export type SpectrogramOptions = {
+  /** How to read the input. */
+  read?: ReadOptions
+  /**
+   * Width of the picture in pixels. 16 to 8192, with axes from 200; default 1200. While it is made it takes 8 bytes per pixel.
+   * (default 1200)
+   */
+  width?: number
+  /** Height of the picture in pixels. 16 to 2048, with axes from 80; default 512. (default 512) */
+  height?: number
+  /** Colours of the levels. Default `magma`. (default "magma") */
+  colours?: ColourMap
+  /** Level of the darkest colour in dBFS (a sine of full scale is 0). -200 to 39; default -110. (default -110) */
+  min_db?: number
+  /** Level of the brightest colour in dBFS, from 1 above `min_db` to 40; default -10. (default -10) */
+  max_db?: number
+  /** Vertical axis. Default `linear`. (default "linear") */
+  scale?: FrequencyScale
+  /** Lowest frequency in Hz, from 0 (with `log`: 1). Default 0, with `log` 20. */
+  min_hz?: number | null
+  /**
+   * Highest frequency in Hz, from 10 above the lowest to half the sample rate, which is the default; what is more is cut to that.
+   */
+  max_hz?: number | null
+  /**
+   * Samples of a transform: 64 to 65536, a power of two. Larger ones tell frequencies apart, smaller ones times. Default: 2048 up
+   * to a rate of 64 kHz, twice as many per doubling above.
+   */
+  fft_size?: number | null
+  /**
+   * Whether axes and the scale of colours are drawn; without, the spectrogram fills the picture. Default true. (default true)
+   */
+  axes?: boolean
+}
+
 /** Frequencies of the splits in Hz, rising. */
 export type SplitFrequencies = number[]
 
@@ -4160,6 +4508,28 @@ export type Submitted = {
   batch: JobId | null
   /** A job for each request, in their order. */
   jobs: Enqueued[]
+}
+
+/** A preset that may fit. */
+export type Suggestion = {
+  /** Its name. */
+  preset: string
+  /** Sum of the points of its reasons. */
+  points: number
+  /** Why. */
+  reasons: SuggestionReason[]
+}
+
+/** Why a preset was suggested. */
+export type SuggestionReason = {
+  /** What was looked at. */
+  fact: Fact
+  /** What was measured. */
+  value: number
+  /** What that counts. */
+  points: number
+  /** What it means. */
+  because: string
 }
 
 /** A series in a few numbers. `mean` and `std` are exact; percentiles within 0.2 % of their value. */
@@ -4343,6 +4713,36 @@ export type VerdictName = "non_finite" | "silent" | "clipping" | "dc_offset" | "
 
 /** Whether outputs are decoded and measured again. */
 export type Verify = "full" | "none"
+
+/** Colours of a waveform, `#rrggbb`. */
+export type WaveformColours = {
+  /** Behind everything. Default `#ffffff`. (default "#ffffff") */
+  background?: Colour
+  /** The waveform. Default `#1f6feb`. (default "#1f6feb") */
+  wave?: Colour
+  /** Columns that reach full scale, at their ends. Default `#d1242f`. (default "#d1242f") */
+  clipped?: Colour
+  /** Axes and text. Default `#57606a`. (default "#57606a") */
+  axes?: Colour
+}
+
+/** Options of a picture of the waveform. */
+export type WaveformOptions = {
+  /** How to read the input. */
+  read?: ReadOptions
+  /** Width of the picture in pixels. 16 to 16384, with axes from 200; default 1200. (default 1200) */
+  width?: number
+  /** Height of the picture in pixels. 16 to 4096, with axes from 80; default 300. Each channel needs 8. (default 300) */
+  height?: number
+  /** Whether all channels are mixed to one; else each has its lane. Default false. (default false) */
+  mono?: boolean
+  /** Vertical axis. Default `linear`. (default "linear") */
+  amplitude?: AmplitudeScale
+  /** Whether axes are drawn; without, the waveform fills the picture. Default true. (default true) */
+  axes?: boolean
+  /** Colours. */
+  colours?: WaveformColours
+}
 
 /** How threads of this process work. */
 export type WorkOptions = {
