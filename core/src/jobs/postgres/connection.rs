@@ -88,32 +88,34 @@ impl Place {
         format!("hashtextextended('pure-sound jobs in {}', 0)", self.schema)
     }
 
-    /// Begins a transaction, unless it has begun. The time.
+    /// Begins a transaction, unless it has begun. The time, and whether jobs that come in find no rules.
     fn begin(
         &self,
         client: &mut impl GenericClient,
         begin: &str,
         purpose: Option<Purpose>,
-    ) -> Result<Moment, postgres::Error> {
+    ) -> Result<(Moment, bool), postgres::Error> {
         // Jobs come in while rules do not change, and the other way round.
         let lock = match purpose {
             Some(Purpose::Enqueue) => format!("select pg_advisory_xact_lock_shared({});", self.lock()),
             Some(Purpose::Manage) => format!("select pg_advisory_xact_lock({});", self.lock()),
             Some(Purpose::Work) | None => String::new(),
         };
-        // After the lock: what was decided while it waited is older.
-        let time = "select (extract(epoch from clock_timestamp()) * 1000)::bigint";
+        // After the lock: what was decided while it waited is older. Most queues have no rules at all, and need not be asked scope by scope.
+        let rules = if purpose == Some(Purpose::Enqueue) { "exists (select 1 from scopes)" } else { "true" };
+        let time = format!("select (extract(epoch from clock_timestamp()) * 1000)::bigint, {rules}");
         let told = client.simple_query(&format!("{begin};{lock}{time}"))?;
-        if let Some(time) = &self.own_time {
-            return Ok(time.now());
-        }
-        let number = told.iter().rev().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0)?.parse::<u64>().ok(),
+        let row = told.iter().rev().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some((row.get(0)?.parse::<u64>().ok()?, row.get(1)? == "f")),
             _ => None,
         });
         // The server's calendar is the clock of leases, too: it is the only one that all machines share.
-        let unix_ms = number.unwrap_or(0);
-        Ok(Moment { unix_ms, boot: Arc::from("postgres"), up_ms: unix_ms })
+        let (unix_ms, unruled) = row.unwrap_or_default();
+        let now = match &self.own_time {
+            Some(time) => time.now(),
+            None => Moment { unix_ms, boot: Arc::from("postgres"), up_ms: unix_ms },
+        };
+        Ok((now, unruled))
     }
 }
 
@@ -203,8 +205,8 @@ fn once<T>(
         // One state of the tables for all that is read.
         None => "begin isolation level repeatable read read only",
     };
-    let now = place.begin(client, begin, purpose).map_err(broken("begin", false))?;
-    let mut rows = Rows::new(Link::new(client, statements, place, purpose));
+    let (now, unruled) = place.begin(client, begin, purpose).map_err(broken("begin", false))?;
+    let mut rows = Rows::new(Link::new(client, statements, place, purpose, unruled));
     let done = work(&mut rows, now);
     let (changed, tell, seen) = (rows.database.changed.get(), rows.database.tell.get(), rows.database.fault.get());
     match done {
@@ -232,9 +234,9 @@ pub(super) fn inside<T>(
         .and_then(|row| row.try_get(0))
         .map_err(told)?;
     let begin = format!("set local search_path to {}", place.schema);
-    let now = place.begin(transaction, &begin, Some(Purpose::Enqueue)).map_err(told)?;
+    let (now, unruled) = place.begin(transaction, &begin, Some(Purpose::Enqueue)).map_err(told)?;
     let mut statements = Statements::new();
-    let mut rows = Rows::new(Link::new(transaction, &mut statements, place, Some(Purpose::Enqueue)));
+    let mut rows = Rows::new(Link::new(transaction, &mut statements, place, Some(Purpose::Enqueue), unruled));
     let done = work(&mut rows, now)?;
     transaction.execute("select set_config('search_path', $1, true)", &[&path]).map_err(told)?;
     transaction.batch_execute(&format!("notify {}, '{}'", place.channel(), place.origin)).map_err(told)?;

@@ -40,6 +40,8 @@ pub(super) struct Link<'a, C> {
     pub place: &'a Place,
     /// None: nothing is written, and nothing locked.
     pub purpose: Option<Purpose>,
+    /// There are no rules, and none comes during the transaction.
+    pub unruled: bool,
     /// What the first error was like.
     pub fault: Cell<Option<Fault>>,
     /// Something was written.
@@ -49,12 +51,19 @@ pub(super) struct Link<'a, C> {
 }
 
 impl<'a, C: GenericClient> Link<'a, C> {
-    pub fn new(client: &'a mut C, statements: &'a mut Statements, place: &'a Place, purpose: Option<Purpose>) -> Self {
+    pub fn new(
+        client: &'a mut C,
+        statements: &'a mut Statements,
+        place: &'a Place,
+        purpose: Option<Purpose>,
+        unruled: bool,
+    ) -> Self {
         Self {
             client: RefCell::new(client),
             statements: RefCell::new(statements),
             place,
             purpose,
+            unruled,
             fault: Cell::new(None),
             changed: Cell::new(false),
             tell: Cell::new(false),
@@ -117,6 +126,10 @@ impl<C: GenericClient> Database for Link<'_, C> {
 
     fn place(&self) -> String {
         self.place.name.clone()
+    }
+
+    fn is_unruled(&self) -> bool {
+        self.unruled
     }
 
     /// Who waits for work, or for room, is elsewhere. Beats and claims wake nobody.
