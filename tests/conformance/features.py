@@ -70,6 +70,8 @@ def main():
         "mfcc_delta2": librosa.feature.delta(mfcc, order=2)[:5],
         "chroma": librosa.feature.chroma_stft(y=y, sr=sr, tuning=0.0),
         "contrast_db": librosa.feature.spectral_contrast(y=y, sr=sr),
+        "cqt": abs(librosa.cqt(y, sr=sr, tuning=0.0))[::4],
+        "chroma_cqt": librosa.feature.chroma_cqt(y=y, sr=sr, tuning=0.0),
         "yin_hz": librosa.yin(y, fmin=65, fmax=2000, sr=sr),
     }
     onset = envelope()

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::features::{FeatureExtractor, FeatureParams, Framer, MelBank, MelParams, Series, Stft, cepstrum::delta};
+use super::features::{
+    CqtParams, FeatureExtractor, FeatureParams, Framer, MelBank, MelParams, Series, Stft, cepstrum::delta,
+};
 use super::rhythm::{TempoParams, beats, onsets, tempo};
 use crate::audio::{Buffer, ChannelLayout, Spec};
 
@@ -55,7 +57,8 @@ fn compare(reference: &Value, name: &str, got: &[Vec<f32>], bound: f64) {
 
 fn series() -> Series {
     let spec = Spec::new(RATE_HZ, ChannelLayout::MONO);
-    let mut extractor = FeatureExtractor::new(spec, &FeatureParams::default(), true).unwrap();
+    let params = FeatureParams { cqt: Some(CqtParams::default()), chroma_cqt: true, ..FeatureParams::default() };
+    let mut extractor = FeatureExtractor::new(spec, &params, true).unwrap();
     extractor.push(&Buffer::from_channels(spec, &[signal()])).unwrap();
     extractor.finish().unwrap().series.unwrap()
 }
@@ -78,6 +81,8 @@ fn features_are_librosas() {
     compare(&reference, "mfcc_delta2", &deltas(2), 1e-4);
     compare(&reference, "chroma", &got.chroma, 1e-4);
     compare(&reference, "contrast_db", &got.contrast_db, 1e-4);
+    compare(&reference, "cqt", &got.cqt.iter().step_by(4).cloned().collect::<Vec<_>>(), 1e-4);
+    compare(&reference, "chroma_cqt", &got.chroma_cqt, 1e-4);
 }
 
 #[test]

@@ -105,7 +105,8 @@ impl Analyser {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::PeakParams;
+    use crate::analysis::features::CqtParams;
+    use crate::analysis::{FeatureParams, PeakParams};
     use crate::audio::ChannelLayout;
 
     /// Four seconds of a chord with a click on each half second, then silence, in stereo.
@@ -136,7 +137,9 @@ mod tests {
     #[test]
     fn any_block_size_gives_the_same_record() {
         let audio = recording(16_000);
-        let params = AnalysisParams { series: true, peaks: Some(PeakParams::default()), ..AnalysisParams::default() };
+        let features = FeatureParams { cqt: Some(CqtParams::default()), chroma_cqt: true, ..FeatureParams::default() };
+        let peaks = Some(PeakParams::default());
+        let params = AnalysisParams { series: true, peaks, features, ..AnalysisParams::default() };
         let whole = analyse(&audio, audio.frames(), &params);
         for block in [1, 512, 4097] {
             assert!(analyse(&audio, block, &params) == whole, "blocks of {block}");
@@ -144,6 +147,15 @@ mod tests {
         assert_eq!(whole.features.frames, 80_000 / 512 + 1);
         let series = whole.series.as_ref().unwrap();
         assert_eq!((series.mfcc.len(), series.mfcc[0].len()), (20, 157));
+        assert_eq!((series.cqt.len(), series.cqt[83].len()), (84, 157));
+        assert_eq!((series.chroma_cqt.len(), series.chroma_cqt[11].len()), (12, 157));
+        // The chord is of C, E and G, in the silence after it nothing sounds.
+        let chroma = &whole.features.chroma_cqt.as_ref().unwrap().mean;
+        assert!(
+            [0, 4, 7].iter().all(|c| chroma[*c] > 0.5) && [1, 6, 8, 10].iter().all(|c| chroma[*c] < 0.3),
+            "{chroma:?}"
+        );
+        assert_eq!(series.clone().into_arrays().iter().filter(|a| a.name.contains("cqt")).count(), 2);
         assert_eq!((series.f0_hz.len(), series.onset_strength.len(), series.contrast_db[6].len()), (157, 157, 157));
         let json = serde_json::to_value(&whole).unwrap();
         assert_eq!(json["analysis_version"], 1);
@@ -178,6 +190,19 @@ mod tests {
         let broken: Vec<f32> = broken.into_iter().cycle().take(9000).collect();
         let got = analyse(&Buffer::from_channels(spec, &[broken]), 777, &AnalysisParams::default());
         assert!(got.features.scalars.entries().iter().all(|(_, s)| s.mean.is_finite() && s.std.is_finite()));
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_not_in_the_record() {
+        let audio = recording(8000);
+        let params = AnalysisParams { series: true, ..AnalysisParams::default() };
+        let json = serde_json::to_value(analyse(&audio, 4096, &params)).unwrap();
+        for name in ["cqt", "chroma_cqt"] {
+            assert!(json["features"].get(name).is_none() && json["series"].get(name).is_none(), "{name}");
+        }
+        // Frames that begin at their time do not lie where those of the transform do.
+        let features = FeatureParams { center: false, chroma_cqt: true, ..FeatureParams::default() };
+        assert!(Analyser::new(audio.spec(), &AnalysisParams { features, ..params }).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use pure_sound::analysis::features::CqtParams;
 use pure_sound::analysis::page::PageOptions;
 use pure_sound::analysis::{Analysis, PeakParams};
 use pure_sound::engine::AnalyseOptions;
@@ -25,6 +26,9 @@ pub struct Args {
     /// Do not follow the pitch, which takes half of the time.
     #[arg(long)]
     pub no_pitch: bool,
+    /// With --json: the constant-Q transform, and chroma made from it, as well.
+    #[arg(long)]
+    pub cqt: bool,
     /// Write waveform peaks in the format of audiowaveform: OUT.json or OUT.dat.
     #[arg(long, value_name = "OUT")]
     pub peaks: Option<PathBuf>,
@@ -56,6 +60,8 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let mut options = AnalyseOptions { read: args.read.options(ReadOptions::default())?, ..AnalyseOptions::default() };
     options.analysis.series = args.series;
     options.analysis.features.pitch = !args.no_pitch;
+    options.analysis.features.cqt = args.cqt.then(CqtParams::default);
+    options.analysis.features.chroma_cqt = args.cqt;
     options.analysis.peaks =
         args.peaks.as_ref().map(|_| PeakParams { samples_per_pixel: args.samples_per_pixel, ..PeakParams::default() });
     let progress = Progress::of_job(context);

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::cepstrum::{DELTA_WIDTH, Dct, delta};
 use super::contrast::ContrastBands;
+use super::cqt::{CHROMA_BANDS, Cqt, CqtParams, chroma_of};
 use super::floor::FloorQueue;
 use super::framer::{Frame, Framer};
 use super::level::{rms, zero_crossing_rate};
 use super::mel::{MelBank, MelParams};
 use super::spectral::ShapeMeter;
-use super::statistics::{Statistics, Summary, VectorStatistics};
+use super::statistics::{Statistics, Summary, VectorStatistics, VectorSummary};
 use super::stft::Stft;
 use super::values::{FeatureSummary, Scalars, Series, append};
 use crate::analysis::tonal::{ChromaBank, PeakHistogram, Pitch, Yin, YinParams};
@@ -41,8 +42,13 @@ pub struct FeatureParams {
     pub contrast_fmin: f64,
     /// Octaves of the contrast above the lowest band. 1 to 10, default 6; those above half the rate are left out.
     pub n_bands: usize,
-    /// Tuning of the chroma in semitones from A4 = 440 Hz. -0.5 to 0.5, default 0.
+    /// Tuning of the chroma and the constant-Q transform in semitones from A4 = 440 Hz. -0.5 to 0.5, default 0.
     pub tuning: f64,
+    /// Bands of the constant-Q transform; without, there is none. Needs `center`.
+    pub cqt: Option<CqtParams>,
+    /// Whether chroma are also made from a constant-Q transform of 36 bands per octave over the seven octaves from C1 on, which costs a
+    /// third as much again as everything else. Needs `center`. Default false.
+    pub chroma_cqt: bool,
     /// Whether the pitch is followed, which costs as much as everything else. Default true.
     pub pitch: bool,
     /// Parameters of the pitch. Its `fmin` is raised where two periods do not fit a frame.
@@ -63,6 +69,8 @@ impl Default for FeatureParams {
             contrast_fmin: 200.0,
             n_bands: 6,
             tuning: 0.0,
+            cqt: None,
+            chroma_cqt: false,
             pitch: true,
             yin: YinParams::default(),
         }
@@ -132,6 +140,7 @@ impl FeatureExtractor {
         crate::analysis::check_spec(self.spec, block.spec())?;
         crate::analysis::mix_to_mono(block, &mut self.mono);
         self.framer.push(&self.mono, &mut |frame| self.core.frame(frame));
+        self.core.samples(&self.mono);
         Ok(())
     }
 
@@ -139,7 +148,8 @@ impl FeatureExtractor {
     pub fn kept_bytes(&self) -> u64 {
         let core = &self.core;
         // Pitch classes, ten scalars, onset strength, three of the pitch; lists double their room when they grow.
-        let values = core.mel.len() + core.late.mfcc.len() + core.contrast.len() + 12 + 10 + 1 + 3;
+        let bands = core.cqt.iter().chain(&core.chroma_cqt).map(PitchBands::len).sum::<usize>();
+        let values = core.mel.len() + core.late.mfcc.len() + core.contrast.len() + bands + 12 + 10 + 1 + 3;
         core.frames * 8 * if core.series.is_some() { values as u64 } else { 1 }
     }
 
@@ -162,6 +172,8 @@ struct Core {
     chroma: ChromaBank,
     peaks: PeakHistogram,
     yin: Option<Yin>,
+    cqt: Option<PitchBands>,
+    chroma_cqt: Option<PitchBands>,
     late: Late,
     scalars: Scalars<Statistics>,
     chromas: VectorStatistics,
@@ -183,6 +195,13 @@ impl Core {
         Error::check_range("top_db", params.top_db, 20.0, 200.0, "dB")?;
         Error::check_range("roll_percent", params.roll_percent, 0.01, 0.99, "")?;
         Error::check_range("tuning", params.tuning, -0.5, 0.5, "semitones")?;
+        if !params.center && (params.cqt.is_some() || params.chroma_cqt) {
+            let allowed = "true with cqt or chroma_cqt".into();
+            return Err(Error::InvalidValue { name: "center".into(), value: "false".into(), allowed });
+        }
+        let bands = |bands: &CqtParams, chroma: bool| {
+            Cqt::new(bands, rate_hz, hop_length, params.tuning).map(|cqt| PitchBands::new(cqt, chroma))
+        };
         let mel = MelBank::new(&params.mel, rate_hz, n_fft)?;
         let contrast = ContrastBands::new(rate_hz, n_fft, params.contrast_fmin, params.n_bands)?;
         let yin = YinParams { fmin: params.yin.fmin.max(2.0 * rate_hz / n_fft as f64), ..params.yin };
@@ -197,6 +216,8 @@ impl Core {
             chroma: ChromaBank::new(rate_hz, n_fft, params.tuning),
             peaks: PeakHistogram::new(rate_hz, n_fft),
             yin,
+            cqt: params.cqt.as_ref().map(|cqt| bands(cqt, false)).transpose()?,
+            chroma_cqt: params.chroma_cqt.then(|| bands(&CHROMA_BANDS, true)).transpose()?,
             scalars: Scalars::default(),
             chromas: VectorStatistics::default(),
             f0: Statistics::default(),
@@ -206,6 +227,16 @@ impl Core {
             onset_shift: if params.center { n_fft / (2 * hop_length) } else { 0 },
             series: series.then(Series::default),
         })
+    }
+
+    /// For what needs no frames.
+    fn samples(&mut self, samples: &[f32]) {
+        if let Some(cqt) = &mut self.cqt {
+            cqt.push(samples, self.series.as_mut().map(|s| &mut s.cqt));
+        }
+        if let Some(chroma) = &mut self.chroma_cqt {
+            chroma.push(samples, self.series.as_mut().map(|s| &mut s.chroma_cqt));
+        }
     }
 
     fn frame(&mut self, frame: &Frame<'_>) {
@@ -262,6 +293,8 @@ impl Core {
             self.pitch(pitch);
         }
         self.late.finish(self.series.as_mut());
+        let cqt = self.cqt.take().map(|c| c.finish(self.series.as_mut().map(|s| &mut s.cqt)));
+        let chroma_cqt = self.chroma_cqt.take().map(|c| c.finish(self.series.as_mut().map(|s| &mut s.chroma_cqt)));
         // A rise between two frames is known when the later one is complete: librosa moves the strength to the middle of that frame.
         let mut onset_strength = vec![0.0; self.onset_shift];
         onset_strength.append(&mut self.late.onset_strength);
@@ -284,12 +317,57 @@ impl Core {
                 mfcc_delta2: self.late.deltas[1].summary(),
                 chroma: self.chromas.summary(),
                 contrast_db: self.late.contrasts.summary(),
+                cqt,
+                chroma_cqt,
             },
             onset_strength,
             tuning_semitones,
             pitch_classes: self.peaks.pitch_classes(tuning_semitones),
             pitch: followed.then(|| (self.pitched as f64 / self.frames.max(1) as f64, self.f0.summary())),
             series: self.series,
+        }
+    }
+}
+
+/// A constant-Q transform, or the chroma of one, and what its frames come to.
+struct PitchBands {
+    cqt: Cqt,
+    chroma: bool,
+    statistics: VectorStatistics,
+}
+
+impl PitchBands {
+    fn new(cqt: Cqt, chroma: bool) -> Self {
+        Self { cqt, chroma, statistics: VectorStatistics::default() }
+    }
+
+    /// Numbers per frame.
+    fn len(&self) -> usize {
+        if self.chroma { 12 } else { self.cqt.n_bins() }
+    }
+
+    fn push(&mut self, samples: &[f32], series: Option<&mut Vec<Vec<f32>>>) {
+        self.cqt.push(samples, &mut Self::taker(self.chroma, &mut self.statistics, series));
+    }
+
+    fn finish(mut self, series: Option<&mut Vec<Vec<f32>>>) -> VectorSummary {
+        self.cqt.finish(&mut Self::taker(self.chroma, &mut self.statistics, series));
+        self.statistics.summary()
+    }
+
+    /// Takes over a frame of the transform.
+    fn taker(
+        chroma: bool,
+        statistics: &mut VectorStatistics,
+        mut series: Option<&mut Vec<Vec<f32>>>,
+    ) -> impl FnMut(&[f32]) {
+        move |bands| {
+            let classes = chroma.then(|| chroma_of(bands));
+            let row = classes.as_ref().map_or(bands, |c| &c[..]);
+            statistics.push(row);
+            if let Some(series) = series.as_deref_mut() {
+                append(series, row);
+            }
         }
     }
 }

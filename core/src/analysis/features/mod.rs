@@ -5,6 +5,7 @@
 
 pub mod cepstrum;
 pub mod contrast;
+pub mod cqt;
 pub mod extractor;
 mod floor;
 pub mod framer;
@@ -16,6 +17,7 @@ pub mod stft;
 mod values;
 
 pub use contrast::ContrastBands;
+pub use cqt::{Cqt, CqtParams};
 pub use extractor::{FeatureExtractor, FeatureParams, Features};
 pub use framer::{Frame, Framer};
 pub use mel::{MelBank, MelParams};

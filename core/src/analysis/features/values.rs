@@ -84,6 +84,12 @@ pub struct FeatureSummary {
     pub chroma: VectorSummary,
     /// Spectral contrast in dB: below 200 Hz, then per octave.
     pub contrast_db: VectorSummary,
+    /// Magnitudes of the constant-Q transform, the lowest band first, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cqt: Option<VectorSummary>,
+    /// Pitch classes from C on of a constant-Q transform, the strongest of a frame being 1, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chroma_cqt: Option<VectorSummary>,
 }
 
 /// Features over time: element `t` belongs to the time `t / frame_rate_hz`. Lists of lists are `bands x frames`.
@@ -108,6 +114,12 @@ pub struct Series {
     pub f0_hz: Vec<f32>,
     /// Probability of a voice.
     pub voiced_probability: Vec<f32>,
+    /// Magnitudes of the constant-Q transform, when asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cqt: Vec<Vec<f32>>,
+    /// Pitch classes from C on of a constant-Q transform, when asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chroma_cqt: Vec<Vec<f32>>,
 }
 
 /// One feature over time as a matrix.
@@ -124,7 +136,7 @@ pub struct FeatureArray {
 }
 
 impl Series {
-    /// All features as arrays, those of one number first. Pitch is left out when it was not followed.
+    /// All features as arrays, those of one number first. Pitch is left out when it was not followed, and so is what was not asked for.
     pub fn into_arrays(self) -> Vec<FeatureArray> {
         let line = |name, data: Vec<f32>| FeatureArray { name, bands: None, frames: data.len(), data };
         let bands = |name, rows: Vec<Vec<f32>>| FeatureArray {
@@ -139,6 +151,8 @@ impl Series {
         arrays.push(bands("mfcc", self.mfcc));
         arrays.push(bands("chroma", self.chroma));
         arrays.push(bands("contrast_db", self.contrast_db));
+        let asked = [("cqt", self.cqt), ("chroma_cqt", self.chroma_cqt)];
+        arrays.extend(asked.into_iter().filter(|(_, rows)| !rows.is_empty()).map(|(name, rows)| bands(name, rows)));
         let pitch = [("yin_hz", self.yin_hz), ("f0_hz", self.f0_hz), ("voiced_probability", self.voiced_probability)];
         arrays.extend(pitch.into_iter().filter(|(_, data)| !data.is_empty()).map(|(name, data)| line(name, data)));
         arrays
