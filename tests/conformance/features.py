@@ -55,6 +55,7 @@ def main():
     mfcc = librosa.feature.mfcc(y=y, sr=sr)
     short = np.abs(librosa.stft(y, n_fft=512, hop_length=160, win_length=400)) ** 2
     htk = librosa.filters.mel(sr=sr, n_fft=512, n_mels=40, htk=True, norm=None) @ short
+    harmonic, percussive = librosa.decompose.hpss(librosa.stft(y))
     arrays = {
         "centroid_hz": librosa.feature.spectral_centroid(y=y, sr=sr),
         "bandwidth_hz": librosa.feature.spectral_bandwidth(y=y, sr=sr),
@@ -72,6 +73,8 @@ def main():
         "contrast_db": librosa.feature.spectral_contrast(y=y, sr=sr),
         "cqt": abs(librosa.cqt(y, sr=sr, tuning=0.0))[::4],
         "chroma_cqt": librosa.feature.chroma_cqt(y=y, sr=sr, tuning=0.0),
+        "harmonic_energy": (abs(harmonic) ** 2).sum(axis=0),
+        "percussive_energy": (abs(percussive) ** 2).sum(axis=0),
         "yin_hz": librosa.yin(y, fmin=65, fmax=2000, sr=sr),
     }
     onset = envelope()

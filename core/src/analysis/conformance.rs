@@ -57,7 +57,8 @@ fn compare(reference: &Value, name: &str, got: &[Vec<f32>], bound: f64) {
 
 fn series() -> Series {
     let spec = Spec::new(RATE_HZ, ChannelLayout::MONO);
-    let params = FeatureParams { cqt: Some(CqtParams::default()), chroma_cqt: true, ..FeatureParams::default() };
+    let cqt = Some(CqtParams::default());
+    let params = FeatureParams { cqt, chroma_cqt: true, hpss: true, ..FeatureParams::default() };
     let mut extractor = FeatureExtractor::new(spec, &params, true).unwrap();
     extractor.push(&Buffer::from_channels(spec, &[signal()])).unwrap();
     extractor.finish().unwrap().series.unwrap()
@@ -83,6 +84,8 @@ fn features_are_librosas() {
     compare(&reference, "contrast_db", &got.contrast_db, 1e-4);
     compare(&reference, "cqt", &got.cqt.iter().step_by(4).cloned().collect::<Vec<_>>(), 1e-4);
     compare(&reference, "chroma_cqt", &got.chroma_cqt, 1e-4);
+    compare(&reference, "harmonic_energy", std::slice::from_ref(&got.harmonic_energy), 1e-4);
+    compare(&reference, "percussive_energy", std::slice::from_ref(&got.percussive_energy), 1e-4);
 }
 
 #[test]

@@ -137,7 +137,8 @@ mod tests {
     #[test]
     fn any_block_size_gives_the_same_record() {
         let audio = recording(16_000);
-        let features = FeatureParams { cqt: Some(CqtParams::default()), chroma_cqt: true, ..FeatureParams::default() };
+        let cqt = Some(CqtParams::default());
+        let features = FeatureParams { cqt, chroma_cqt: true, hpss: true, ..FeatureParams::default() };
         let peaks = Some(PeakParams::default());
         let params = AnalysisParams { series: true, peaks, features, ..AnalysisParams::default() };
         let whole = analyse(&audio, audio.frames(), &params);
@@ -156,6 +157,11 @@ mod tests {
             "{chroma:?}"
         );
         assert_eq!(series.clone().into_arrays().iter().filter(|a| a.name.contains("cqt")).count(), 2);
+        let lengths = [&series.harmonic_energy, &series.percussive_energy, &series.harmonic_ratio].map(Vec::len);
+        assert_eq!(lengths, [157; 3]);
+        // The chord rings for most of the time, and the clicks strike.
+        let ratio = whole.features.harmonic_ratio.unwrap();
+        assert!(ratio.p50 > 0.9 && ratio.min < 0.5, "{ratio:?}");
         assert_eq!((series.f0_hz.len(), series.onset_strength.len(), series.contrast_db[6].len()), (157, 157, 157));
         let json = serde_json::to_value(&whole).unwrap();
         assert_eq!(json["analysis_version"], 1);
@@ -197,7 +203,7 @@ mod tests {
         let audio = recording(8000);
         let params = AnalysisParams { series: true, ..AnalysisParams::default() };
         let json = serde_json::to_value(analyse(&audio, 4096, &params)).unwrap();
-        for name in ["cqt", "chroma_cqt"] {
+        for name in ["cqt", "chroma_cqt", "harmonic_ratio", "harmonic_energy", "percussive_energy"] {
             assert!(json["features"].get(name).is_none() && json["series"].get(name).is_none(), "{name}");
         }
         // Frames that begin at their time do not lie where those of the transform do.
