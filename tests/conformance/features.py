@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 """Writes features.json: what librosa says about small signals that are made of formulas.
 
-    python tests/conformance/features.py        needs librosa 0.11 and numpy
+    python tests/conformance/features.py        needs librosa 0.11, numpy, and fpcalc 1.5 (Debian: libchromaprint-tools)
 
 core/src/analysis/conformance.rs makes the same signals and compares.
 """
 import json
 import pathlib
+import subprocess
+import tempfile
+import wave
 
 import librosa
 import numpy as np
 
 RATE = 22_050
+MEDIA = pathlib.Path(__file__).parents[2] / "examples" / "media"
 FRAMES = 22_050
 
 
@@ -45,6 +49,22 @@ def envelope():
     return x.astype(np.float32)
 
 
+def fingerprint(y, sr):
+    """What fpcalc says of the signal six times over, in 16 bits."""
+    samples = np.round(np.tile(y, 6) * 32768).astype("<i2")
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/in.wav"
+        with wave.open(path, "wb") as file:
+            file.setparams((1, 2, sr, len(samples), "NONE", ""))
+            file.writeframes(samples.tobytes())
+        return fpcalc(path)
+
+
+def fpcalc(path):
+    # Its exit code tells of the end of the file as an error.
+    return subprocess.run(["fpcalc", "-plain", path], capture_output=True, text=True).stdout.strip()
+
+
 def rounded(values):
     return [[float(f"{v:.7g}") for v in row] for row in np.atleast_2d(values)]
 
@@ -55,6 +75,7 @@ def main():
     mfcc = librosa.feature.mfcc(y=y, sr=sr)
     short = np.abs(librosa.stft(y, n_fft=512, hop_length=160, win_length=400)) ** 2
     htk = librosa.filters.mel(sr=sr, n_fft=512, n_mels=40, htk=True, norm=None) @ short
+    harmonic, percussive = librosa.decompose.hpss(librosa.stft(y))
     arrays = {
         "centroid_hz": librosa.feature.spectral_centroid(y=y, sr=sr),
         "bandwidth_hz": librosa.feature.spectral_bandwidth(y=y, sr=sr),
@@ -72,6 +93,8 @@ def main():
         "contrast_db": librosa.feature.spectral_contrast(y=y, sr=sr),
         "cqt": abs(librosa.cqt(y, sr=sr, tuning=0.0))[::4],
         "chroma_cqt": librosa.feature.chroma_cqt(y=y, sr=sr, tuning=0.0),
+        "harmonic_energy": (abs(harmonic) ** 2).sum(axis=0),
+        "percussive_energy": (abs(percussive) ** 2).sum(axis=0),
         "yin_hz": librosa.yin(y, fmin=65, fmax=2000, sr=sr),
     }
     onset = envelope()
@@ -84,6 +107,8 @@ def main():
         "tempo_bpm": tempo,
         "beats": [int(b) for b in beats],
         "onsets": [int(o) for o in onsets],
+        "fingerprint": fingerprint(y, sr),
+        "recordings": {name: fpcalc(MEDIA / name) for name in ("music.mp3", "speech.flac")},
         "tuning": float(librosa.estimate_tuning(y=y, sr=sr)),
     }
     path = pathlib.Path(__file__).with_name("features.json")

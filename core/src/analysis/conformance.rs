@@ -5,8 +5,13 @@ use serde_json::Value;
 use super::features::{
     CqtParams, FeatureExtractor, FeatureParams, Framer, MelBank, MelParams, Series, Stft, cepstrum::delta,
 };
+use super::fingerprint::{FingerprintParams, Fingerprinter, numbers_of};
+use super::report::AnalysisParams;
 use super::rhythm::{TempoParams, beats, onsets, tempo};
 use crate::audio::{Buffer, ChannelLayout, Spec};
+use crate::engine::{AnalyseOptions, Engine};
+use crate::formats::Source;
+use crate::processing::Control;
 
 const RATE_HZ: u32 = 22_050;
 
@@ -45,6 +50,13 @@ fn rows(reference: &Value, name: &str) -> Vec<Vec<f64>> {
     serde_json::from_value(reference["arrays"][name].clone()).unwrap()
 }
 
+/// Bits in which a fingerprint differs from the reference.
+fn differing_bits(got: &str, reference: &Value) -> u32 {
+    let (got, expected) = (numbers_of(got), numbers_of(reference.as_str().unwrap()));
+    assert_eq!(got.len(), expected.len());
+    got.iter().zip(&expected).map(|(a, b)| (a ^ b).count_ones()).sum()
+}
+
 /// Largest difference by the largest value of the reference.
 fn compare(reference: &Value, name: &str, got: &[Vec<f32>], bound: f64) {
     let expected = rows(reference, name);
@@ -57,7 +69,8 @@ fn compare(reference: &Value, name: &str, got: &[Vec<f32>], bound: f64) {
 
 fn series() -> Series {
     let spec = Spec::new(RATE_HZ, ChannelLayout::MONO);
-    let params = FeatureParams { cqt: Some(CqtParams::default()), chroma_cqt: true, ..FeatureParams::default() };
+    let cqt = Some(CqtParams::default());
+    let params = FeatureParams { cqt, chroma_cqt: true, hpss: true, ..FeatureParams::default() };
     let mut extractor = FeatureExtractor::new(spec, &params, true).unwrap();
     extractor.push(&Buffer::from_channels(spec, &[signal()])).unwrap();
     extractor.finish().unwrap().series.unwrap()
@@ -83,6 +96,8 @@ fn features_are_librosas() {
     compare(&reference, "contrast_db", &got.contrast_db, 1e-4);
     compare(&reference, "cqt", &got.cqt.iter().step_by(4).cloned().collect::<Vec<_>>(), 1e-4);
     compare(&reference, "chroma_cqt", &got.chroma_cqt, 1e-4);
+    compare(&reference, "harmonic_energy", std::slice::from_ref(&got.harmonic_energy), 1e-4);
+    compare(&reference, "percussive_energy", std::slice::from_ref(&got.percussive_energy), 1e-4);
 }
 
 #[test]
@@ -123,4 +138,30 @@ fn rhythm_is_librosas() {
     let list = |name: &str| serde_json::from_value::<Vec<u64>>(reference[name].clone()).unwrap();
     assert_eq!(beats(&strength, rate_hz, 132.0), list("beats"));
     assert_eq!(onsets(&strength, rate_hz), list("onsets"));
+}
+
+#[test]
+fn fingerprint_is_chromaprints() {
+    let spec = Spec::new(RATE_HZ, ChannelLayout::MONO);
+    // The signal six times over, in 16 bits, as fpcalc got it.
+    let samples = signal().repeat(6).iter().map(|x| (x * 32_768.0).round_ties_even() / 32_768.0).collect();
+    let mut printer = Fingerprinter::new(spec, &FingerprintParams::default()).unwrap();
+    printer.push(&Buffer::from_channels(spec, &[samples])).unwrap();
+    // Roundings differ: a value now and then falls on the other side of the edge of a step. There are 864 bits.
+    let bits = differing_bits(&printer.finish().text, &reference()["fingerprint"]);
+    assert!(bits <= 3, "{bits}");
+}
+
+#[test]
+fn fingerprints_of_recordings_are_fpcalcs() {
+    let engine = Engine::new().unwrap();
+    let params = AnalysisParams { fingerprint: Some(FingerprintParams::default()), ..AnalysisParams::default() };
+    let options = AnalyseOptions { analysis: params, ..AnalyseOptions::default() };
+    for name in ["music.mp3", "speech.flac"] {
+        let path = format!("{}/../examples/media/{name}", env!("CARGO_MANIFEST_DIR"));
+        let analysis = engine.analyse(Source::from(path.as_str()), &options, &Control::default()).unwrap();
+        // Of more than 4000 bits. MP3 decoders differ in the last bits.
+        let bits = differing_bits(&analysis.fingerprint.unwrap().text, &reference()["recordings"][name]);
+        assert!(bits <= 8, "{name}: {bits}");
+    }
 }

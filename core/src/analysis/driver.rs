@@ -2,6 +2,7 @@
 
 use super::activity::ActivityMeter;
 use super::features::FeatureExtractor;
+use super::fingerprint::Fingerprinter;
 use super::report::{ANALYSIS_VERSION, Analysis, AnalysisParams, PitchSummary, Rhythm, Tonal};
 use super::rhythm::{beats, onsets, tempo};
 use super::tonal::key::key;
@@ -18,6 +19,7 @@ pub struct Analyser {
     features: FeatureExtractor,
     activity: ActivityMeter,
     peaks: Option<WaveformPeaks>,
+    fingerprint: Option<Fingerprinter>,
     frames: u64,
 }
 
@@ -34,6 +36,7 @@ impl Analyser {
             features: FeatureExtractor::new(spec, &params.features, params.series)?,
             activity: ActivityMeter::new(spec, &params.activity)?,
             peaks: params.peaks.as_ref().map(|peaks| WaveformPeaks::new(spec, peaks)).transpose()?,
+            fingerprint: params.fingerprint.as_ref().map(|print| Fingerprinter::new(spec, print)).transpose()?,
             params: params.clone(),
             frames: 0,
         })
@@ -49,6 +52,9 @@ impl Analyser {
         self.activity.push(block);
         if let Some(peaks) = &mut self.peaks {
             peaks.push(block);
+        }
+        if let Some(fingerprint) = &mut self.fingerprint {
+            fingerprint.push(block)?;
         }
         self.frames += block.frames() as u64;
         Ok(())
@@ -97,6 +103,7 @@ impl Analyser {
             tonal,
             activity: self.activity.finish(),
             waveform: self.peaks.map(WaveformPeaks::finish),
+            fingerprint: self.fingerprint.map(Fingerprinter::finish),
             series: features.series,
         })
     }
@@ -106,7 +113,7 @@ impl Analyser {
 mod tests {
     use super::*;
     use crate::analysis::features::CqtParams;
-    use crate::analysis::{FeatureParams, PeakParams};
+    use crate::analysis::{FeatureParams, FingerprintParams, PeakParams};
     use crate::audio::ChannelLayout;
 
     /// Four seconds of a chord with a click on each half second, then silence, in stereo.
@@ -137,9 +144,10 @@ mod tests {
     #[test]
     fn any_block_size_gives_the_same_record() {
         let audio = recording(16_000);
-        let features = FeatureParams { cqt: Some(CqtParams::default()), chroma_cqt: true, ..FeatureParams::default() };
-        let peaks = Some(PeakParams::default());
-        let params = AnalysisParams { series: true, peaks, features, ..AnalysisParams::default() };
+        let cqt = Some(CqtParams::default());
+        let features = FeatureParams { cqt, chroma_cqt: true, hpss: true, ..FeatureParams::default() };
+        let (peaks, fingerprint) = (Some(PeakParams::default()), Some(FingerprintParams::default()));
+        let params = AnalysisParams { series: true, peaks, fingerprint, features, ..AnalysisParams::default() };
         let whole = analyse(&audio, audio.frames(), &params);
         for block in [1, 512, 4097] {
             assert!(analyse(&audio, block, &params) == whole, "blocks of {block}");
@@ -156,6 +164,13 @@ mod tests {
             "{chroma:?}"
         );
         assert_eq!(series.clone().into_arrays().iter().filter(|a| a.name.contains("cqt")).count(), 2);
+        let print = whole.fingerprint.as_ref().unwrap();
+        assert!(print.duration_s == 5.0 && print.text.starts_with("AQAA") && print.text.len() > 20, "{print:?}");
+        let lengths = [&series.harmonic_energy, &series.percussive_energy, &series.harmonic_ratio].map(Vec::len);
+        assert_eq!(lengths, [157; 3]);
+        // The chord rings for most of the time, and the clicks strike.
+        let ratio = whole.features.harmonic_ratio.unwrap();
+        assert!(ratio.p50 > 0.9 && ratio.min < 0.5, "{ratio:?}");
         assert_eq!((series.f0_hz.len(), series.onset_strength.len(), series.contrast_db[6].len()), (157, 157, 157));
         let json = serde_json::to_value(&whole).unwrap();
         assert_eq!(json["analysis_version"], 1);
@@ -197,7 +212,8 @@ mod tests {
         let audio = recording(8000);
         let params = AnalysisParams { series: true, ..AnalysisParams::default() };
         let json = serde_json::to_value(analyse(&audio, 4096, &params)).unwrap();
-        for name in ["cqt", "chroma_cqt"] {
+        assert!(json.get("fingerprint").is_none());
+        for name in ["cqt", "chroma_cqt", "harmonic_ratio", "harmonic_energy", "percussive_energy"] {
             assert!(json["features"].get(name).is_none() && json["series"].get(name).is_none(), "{name}");
         }
         // Frames that begin at their time do not lie where those of the transform do.

@@ -1,7 +1,7 @@
 //! Analysis: what a recording is like, in numbers, from one pass over it.
 //!
-//! [`Analyser`] takes blocks and gives an [`Analysis`]: loudness, features, rhythm, key, pitch, activity, and on request series and waveform
-//! peaks. Its parts can be used alone: each has `new`, `push` and `finish`, takes blocks of any size with the same result, and keeps its
+//! [`Analyser`] takes blocks and gives an [`Analysis`]: loudness, features, rhythm, key, pitch, activity, and on request series, waveform
+//! peaks and a fingerprint. Its parts can be used alone: each has `new`, `push` and `finish`, takes blocks of any size with the same result, and keeps its
 //! memory bounded unless it says otherwise.
 //!
 //! [`picture`] draws a recording, [`page`] shows people all that is known of it, [`quality`] tells what is wrong with it, [`recommend`] what to
@@ -14,6 +14,7 @@ mod conformance;
 pub mod delivery;
 mod driver;
 pub mod features;
+pub mod fingerprint;
 pub mod page;
 pub mod picture;
 pub mod quality;
@@ -26,6 +27,7 @@ pub mod waveform;
 pub use activity::{Activity, ActivityMeter, ActivityParams};
 pub use driver::Analyser;
 pub use features::{FeatureArray, FeatureExtractor, FeatureParams, FeatureSummary, Series};
+pub use fingerprint::{Fingerprint, FingerprintParams, Fingerprinter};
 pub use report::{ANALYSIS_VERSION, Analysis, AnalysisParams, PitchSummary, Rhythm, Tonal};
 pub use waveform::{PeakParams, Peaks, WaveformPeaks};
 

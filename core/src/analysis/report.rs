@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activity::{Activity, ActivityParams};
 use super::features::{FeatureParams, FeatureSummary, Series, Summary};
+use super::fingerprint::{Fingerprint, FingerprintParams};
 use super::rhythm::{Tempo, TempoParams};
 use super::tonal::{Key, KeyProfile};
 use super::waveform::{PeakParams, Peaks};
@@ -28,6 +29,8 @@ pub struct AnalysisParams {
     pub activity: ActivityParams,
     /// Waveform peaks; without, there are none.
     pub peaks: Option<PeakParams>,
+    /// Acoustic fingerprint; without, there is none.
+    pub fingerprint: Option<FingerprintParams>,
     /// Whether features are given over time as well. Takes about 0.8 kB of memory per frame. Default false.
     pub series: bool,
 }
@@ -93,6 +96,9 @@ pub struct Analysis {
     /// Waveform peaks, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waveform: Option<Peaks>,
+    /// Acoustic fingerprint, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
     /// Features over time, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<Series>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pure_sound::analysis::features::CqtParams;
 use pure_sound::analysis::page::PageOptions;
-use pure_sound::analysis::{Analysis, PeakParams};
+use pure_sound::analysis::{Analysis, FingerprintParams, PeakParams};
 use pure_sound::engine::AnalyseOptions;
 use pure_sound::formats::ReadOptions;
 
@@ -29,6 +29,12 @@ pub struct Args {
     /// With --json: the constant-Q transform, and chroma made from it, as well.
     #[arg(long)]
     pub cqt: bool,
+    /// Tell what rings from what strikes.
+    #[arg(long)]
+    pub hpss: bool,
+    /// Make the acoustic fingerprint by which AcoustID finds a recording, as fpcalc does.
+    #[arg(long)]
+    pub fingerprint: bool,
     /// Write waveform peaks in the format of audiowaveform: OUT.json or OUT.dat.
     #[arg(long, value_name = "OUT")]
     pub peaks: Option<PathBuf>,
@@ -62,6 +68,8 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     options.analysis.features.pitch = !args.no_pitch;
     options.analysis.features.cqt = args.cqt.then(CqtParams::default);
     options.analysis.features.chroma_cqt = args.cqt;
+    options.analysis.features.hpss = args.hpss;
+    options.analysis.fingerprint = args.fingerprint.then(FingerprintParams::default);
     options.analysis.peaks =
         args.peaks.as_ref().map(|_| PeakParams { samples_per_pixel: args.samples_per_pixel, ..PeakParams::default() });
     let progress = Progress::of_job(context);
@@ -141,5 +149,11 @@ fn text(a: &Analysis) -> String {
     row("spectral flatness", format!("{:.4} (deviation {:.4})", s.flatness.mean, s.flatness.std));
     let zcr = &s.zero_crossing_rate;
     row("zero-crossing rate", format!("{:.4} (deviation {:.4})", zcr.mean, zcr.std));
+    if let Some(ratio) = &a.features.harmonic_ratio {
+        row("harmonic part", format!("{:.1} % (deviation {:.1})", 100.0 * ratio.mean, 100.0 * ratio.std));
+    }
+    if let Some(fingerprint) = &a.fingerprint {
+        row("fingerprint", fingerprint.text.clone());
+    }
     console::columns(&rows, &[])
 }

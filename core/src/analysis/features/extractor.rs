@@ -8,6 +8,7 @@ use super::contrast::ContrastBands;
 use super::cqt::{CHROMA_BANDS, Cqt, CqtParams, chroma_of};
 use super::floor::FloorQueue;
 use super::framer::{Frame, Framer};
+use super::hpss::{Hpss, Parts};
 use super::level::{rms, zero_crossing_rate};
 use super::mel::{MelBank, MelParams};
 use super::spectral::ShapeMeter;
@@ -46,9 +47,11 @@ pub struct FeatureParams {
     pub tuning: f64,
     /// Bands of the constant-Q transform; without, there is none. Needs `center`.
     pub cqt: Option<CqtParams>,
-    /// Whether chroma are also made from a constant-Q transform of 36 bands per octave over the seven octaves from C1 on, which costs a
-    /// third as much again as everything else. Needs `center`. Default false.
+    /// Whether chroma are also made from a constant-Q transform of 36 bands per octave over the seven octaves from C1 on, which costs
+    /// more than half as much as everything else. Needs `center`. Default false.
     pub chroma_cqt: bool,
+    /// Whether what rings and what strikes are told apart. Default false.
+    pub hpss: bool,
     /// Whether the pitch is followed, which costs as much as everything else. Default true.
     pub pitch: bool,
     /// Parameters of the pitch. Its `fmin` is raised where two periods do not fit a frame.
@@ -71,6 +74,7 @@ impl Default for FeatureParams {
             tuning: 0.0,
             cqt: None,
             chroma_cqt: false,
+            hpss: false,
             pitch: true,
             yin: YinParams::default(),
         }
@@ -149,7 +153,8 @@ impl FeatureExtractor {
         let core = &self.core;
         // Pitch classes, ten scalars, onset strength, three of the pitch; lists double their room when they grow.
         let bands = core.cqt.iter().chain(&core.chroma_cqt).map(PitchBands::len).sum::<usize>();
-        let values = core.mel.len() + core.late.mfcc.len() + core.contrast.len() + bands + 12 + 10 + 1 + 3;
+        let parts = if core.hpss.is_some() { 3 } else { 0 };
+        let values = core.mel.len() + core.late.mfcc.len() + core.contrast.len() + bands + parts + 12 + 10 + 1 + 3;
         core.frames * 8 * if core.series.is_some() { values as u64 } else { 1 }
     }
 
@@ -174,6 +179,8 @@ struct Core {
     yin: Option<Yin>,
     cqt: Option<PitchBands>,
     chroma_cqt: Option<PitchBands>,
+    hpss: Option<Hpss>,
+    harmonic_ratios: Statistics,
     late: Late,
     scalars: Scalars<Statistics>,
     chromas: VectorStatistics,
@@ -218,6 +225,8 @@ impl Core {
             yin,
             cqt: params.cqt.as_ref().map(|cqt| bands(cqt, false)).transpose()?,
             chroma_cqt: params.chroma_cqt.then(|| bands(&CHROMA_BANDS, true)).transpose()?,
+            hpss: params.hpss.then(|| Hpss::new(n_fft / 2 + 1)),
+            harmonic_ratios: Statistics::default(),
             scalars: Scalars::default(),
             chromas: VectorStatistics::default(),
             f0: Statistics::default(),
@@ -263,6 +272,9 @@ impl Core {
         let chroma = self.chroma.apply(power);
         self.chromas.push(&chroma);
         self.peaks.push(magnitude);
+        if let Some(hpss) = &mut self.hpss {
+            hpss.push(magnitude, &mut |parts| take_parts(parts, &mut self.harmonic_ratios, self.series.as_mut()));
+        }
         if let Some(series) = &mut self.series {
             series.scalars.with(&values, |series, value| series.push(*value));
             append(&mut series.mel, mel);
@@ -293,6 +305,10 @@ impl Core {
             self.pitch(pitch);
         }
         self.late.finish(self.series.as_mut());
+        let separated = self.hpss.take().map(|hpss| {
+            hpss.finish(&mut |parts| take_parts(parts, &mut self.harmonic_ratios, self.series.as_mut()));
+            self.harmonic_ratios.summary()
+        });
         let cqt = self.cqt.take().map(|c| c.finish(self.series.as_mut().map(|s| &mut s.cqt)));
         let chroma_cqt = self.chroma_cqt.take().map(|c| c.finish(self.series.as_mut().map(|s| &mut s.chroma_cqt)));
         // A rise between two frames is known when the later one is complete: librosa moves the strength to the middle of that frame.
@@ -319,6 +335,7 @@ impl Core {
                 contrast_db: self.late.contrasts.summary(),
                 cqt,
                 chroma_cqt,
+                harmonic_ratio: separated,
             },
             onset_strength,
             tuning_semitones,
@@ -326,6 +343,17 @@ impl Core {
             pitch: followed.then(|| (self.pitched as f64 / self.frames.max(1) as f64, self.f0.summary())),
             series: self.series,
         }
+    }
+}
+
+/// Takes over the parts of a frame. Silence has no ratio.
+fn take_parts(parts: Parts, ratios: &mut Statistics, series: Option<&mut Series>) {
+    let ratio = parts.harmonic_ratio();
+    ratio.into_iter().for_each(|r| ratios.push(r));
+    if let Some(series) = series {
+        series.harmonic_energy.push(parts.harmonic);
+        series.percussive_energy.push(parts.percussive);
+        series.harmonic_ratio.push(ratio.unwrap_or(0.0));
     }
 }
 

@@ -90,6 +90,9 @@ pub struct FeatureSummary {
     /// Pitch classes from C on of a constant-Q transform, the strongest of a frame being 1, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chroma_cqt: Option<VectorSummary>,
+    /// Share of the energy that rings instead of striking, 0 to 1, of the frames that are not silent, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harmonic_ratio: Option<Summary>,
 }
 
 /// Features over time: element `t` belongs to the time `t / frame_rate_hz`. Lists of lists are `bands x frames`.
@@ -120,6 +123,15 @@ pub struct Series {
     /// Pitch classes from C on of a constant-Q transform, when asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chroma_cqt: Vec<Vec<f32>>,
+    /// Energy of what rings, when asked for: sum of the squared magnitudes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub harmonic_energy: Vec<f32>,
+    /// Energy of what strikes, when asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub percussive_energy: Vec<f32>,
+    /// Share of the energy that rings, when asked for; 0 for silence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub harmonic_ratio: Vec<f32>,
 }
 
 /// One feature over time as a matrix.
@@ -155,6 +167,12 @@ impl Series {
         arrays.extend(asked.into_iter().filter(|(_, rows)| !rows.is_empty()).map(|(name, rows)| bands(name, rows)));
         let pitch = [("yin_hz", self.yin_hz), ("f0_hz", self.f0_hz), ("voiced_probability", self.voiced_probability)];
         arrays.extend(pitch.into_iter().filter(|(_, data)| !data.is_empty()).map(|(name, data)| line(name, data)));
+        let parts = [
+            ("harmonic_energy", self.harmonic_energy),
+            ("percussive_energy", self.percussive_energy),
+            ("harmonic_ratio", self.harmonic_ratio),
+        ];
+        arrays.extend(parts.into_iter().filter(|(_, data)| !data.is_empty()).map(|(name, data)| line(name, data)));
         arrays
     }
 }

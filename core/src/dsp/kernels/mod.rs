@@ -25,6 +25,7 @@ mod network;
 mod polyphase;
 pub mod scalar;
 mod scale;
+mod sorted;
 mod swing;
 
 pub use allpass::{AllpassCourse, AllpassRow, MAX_ALLPASSES};
@@ -43,6 +44,7 @@ pub use moves::{copy_within_limit, multiply, swap};
 pub use network::{NETWORK_LINES, NetworkLowpass, hadamard, inject};
 pub use polyphase::{PhaseBlock, interpolate_rows};
 pub use scale::{all_finite, scale};
+pub use sorted::replace_sorted;
 pub use swing::{sine_of_part, sine_swing, triangle_swing};
 
 use std::sync::OnceLock;
