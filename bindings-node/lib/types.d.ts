@@ -91,6 +91,8 @@ export type Analysis = {
   activity: Activity
   /** Waveform peaks, when asked for. */
   waveform: Peaks | null
+  /** Acoustic fingerprint, when asked for. */
+  fingerprint: Fingerprint | null
   /** Features over time, when asked for. */
   series: Series | null
 }
@@ -117,6 +119,8 @@ export type AnalysisParams = {
   activity: ActivityParams
   /** Waveform peaks; without, there are none. */
   peaks: PeakParams | null
+  /** Acoustic fingerprint; without, there is none. */
+  fingerprint: FingerprintParams | null
   /** Whether features are given over time as well. Takes about 0.8 kB of memory per frame. Default false. (default false) */
   series: boolean
 }
@@ -133,6 +137,8 @@ export type AnalysisParamsInput = {
   activity?: ActivityParamsInput
   /** Waveform peaks; without, there are none. */
   peaks?: PeakParamsInput | null
+  /** Acoustic fingerprint; without, there is none. */
+  fingerprint?: FingerprintParamsInput | null
   /** Whether features are given over time as well. Takes about 0.8 kB of memory per frame. Default false. (default false) */
   series?: boolean
 }
@@ -446,6 +452,26 @@ export type Container = ("wav" | "rf64" | "bw64" | "w64" | "aiff" | "aifc" | "ca
 /** What a recording is, as far as it matters here. */
 export type ContentHint = "speech" | "music"
 
+/** Bands of the constant-Q transform. Defaults as librosa's. */
+export type CqtParams = {
+  /** Middle of the lowest band in Hz. 10 to 2000, default 32.703 (C1). (default 32.70319566257483) */
+  fmin: number
+  /** Number of bands. 1 to 1024, default 84; octaves that reach beyond half the rate are left out. (default 84) */
+  n_bins: number
+  /** Bands per octave. 6 to 96, default 12. (default 12) */
+  bins_per_octave: number
+}
+
+/** Bands of the constant-Q transform. Defaults as librosa's. */
+export type CqtParamsInput = {
+  /** Middle of the lowest band in Hz. 10 to 2000, default 32.703 (C1). (default 32.70319566257483) */
+  fmin?: number
+  /** Number of bands. 1 to 1024, default 84; octaves that reach beyond half the rate are left out. (default 84) */
+  n_bins?: number
+  /** Bands per octave. 6 to 96, default 12. (default 12) */
+  bins_per_octave?: number
+}
+
 /** Gains of a cross-fade; `t` runs from 0 to 1. */
 export type CrossfadeCurve = "equal_power" | "equal_gain" | "smooth"
 
@@ -723,8 +749,17 @@ export type FeatureParams = {
   contrast_fmin: number
   /** Octaves of the contrast above the lowest band. 1 to 10, default 6; those above half the rate are left out. (default 6) */
   n_bands: number
-  /** Tuning of the chroma in semitones from A4 = 440 Hz. -0.5 to 0.5, default 0. (default 0) */
+  /** Tuning of the chroma and the constant-Q transform in semitones from A4 = 440 Hz. -0.5 to 0.5, default 0. (default 0) */
   tuning: number
+  /** Bands of the constant-Q transform; without, there is none. Needs `center`. */
+  cqt: CqtParams | null
+  /**
+   * Whether chroma are also made from a constant-Q transform of 36 bands per octave over the seven octaves from C1 on, which
+   * costs more than half as much as everything else. Needs `center`. Default false. (default false)
+   */
+  chroma_cqt: boolean
+  /** Whether what rings and what strikes are told apart. Default false. (default false) */
+  hpss: boolean
   /** Whether the pitch is followed, which costs as much as everything else. Default true. (default true) */
   pitch: boolean
   /** Parameters of the pitch. Its `fmin` is raised where two periods do not fit a frame. */
@@ -756,8 +791,17 @@ export type FeatureParamsInput = {
   contrast_fmin?: number
   /** Octaves of the contrast above the lowest band. 1 to 10, default 6; those above half the rate are left out. (default 6) */
   n_bands?: number
-  /** Tuning of the chroma in semitones from A4 = 440 Hz. -0.5 to 0.5, default 0. (default 0) */
+  /** Tuning of the chroma and the constant-Q transform in semitones from A4 = 440 Hz. -0.5 to 0.5, default 0. (default 0) */
   tuning?: number
+  /** Bands of the constant-Q transform; without, there is none. Needs `center`. */
+  cqt?: CqtParamsInput | null
+  /**
+   * Whether chroma are also made from a constant-Q transform of 36 bands per octave over the seven octaves from C1 on, which
+   * costs more than half as much as everything else. Needs `center`. Default false. (default false)
+   */
+  chroma_cqt?: boolean
+  /** Whether what rings and what strikes are told apart. Default false. (default false) */
+  hpss?: boolean
   /** Whether the pitch is followed, which costs as much as everything else. Default true. (default true) */
   pitch?: boolean
   /** Parameters of the pitch. Its `fmin` is raised where two periods do not fit a frame. */
@@ -804,6 +848,12 @@ export type FeatureSummary = {
   chroma: VectorSummary
   /** Spectral contrast in dB: below 200 Hz, then per octave. */
   contrast_db: VectorSummary
+  /** Magnitudes of the constant-Q transform, the lowest band first, when asked for. */
+  cqt: VectorSummary | null
+  /** Pitch classes from C on of a constant-Q transform, the strongest of a frame being 1, when asked for. */
+  chroma_cqt: VectorSummary | null
+  /** Share of the energy that rings instead of striking, 0 to 1, of the frames that are not silent, when asked for. */
+  harmonic_ratio: Summary | null
 }
 
 /** One text field with all its values. */
@@ -2923,6 +2973,30 @@ export type Finding = {
   end_s: number
 }
 
+/** What AcoustID is asked with, together with the duration of the recording. */
+export type Fingerprint = {
+  /** Chromaprint's algorithm, counted from 1: 2. */
+  algorithm: number
+  /** Duration of the whole recording in seconds. */
+  duration_s: number
+  /**
+   * Compressed fingerprint in base64 for URLs, as `fpcalc` prints it. Recordings of less than 2.6 s have one without content.
+   */
+  text: string
+}
+
+/** What a fingerprint is made of. */
+export type FingerprintParams = {
+  /** Only the beginning counts, of so many seconds. 5 to 3600, default 120, which AcoustID expects. (default 120) */
+  length_s: number
+}
+
+/** What a fingerprint is made of. */
+export type FingerprintParamsInput = {
+  /** Only the beginning counts, of so many seconds. 5 to 3600, default 120, which AcoustID expects. (default 120) */
+  length_s?: number
+}
+
 /** What becomes of the phase. */
 export type FirPhase = "linear" | "minimum"
 
@@ -4336,6 +4410,16 @@ export type Series = {
   f0_hz: number[]
   /** Probability of a voice. */
   voiced_probability: number[]
+  /** Magnitudes of the constant-Q transform, when asked for. */
+  cqt: number[][]
+  /** Pitch classes from C on of a constant-Q transform, when asked for. */
+  chroma_cqt: number[][]
+  /** Energy of what rings, when asked for: sum of the squared magnitudes. */
+  harmonic_energy: number[]
+  /** Energy of what strikes, when asked for. */
+  percussive_energy: number[]
+  /** Share of the energy that rings, when asked for; 0 for silence. */
+  harmonic_ratio: number[]
 }
 
 /** All settings of an engine. */

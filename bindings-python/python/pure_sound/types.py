@@ -3857,6 +3857,19 @@ class MelParams(TypedDict, total=False):
     norm: bool
 
 
+class CqtParams(TypedDict, total=False):
+    """Bands of the constant-Q transform. Defaults as librosa's."""
+
+    #: Middle of the lowest band in Hz. 10 to 2000, default 32.703 (C1).
+    fmin: float
+
+    #: Number of bands. 1 to 1024, default 84; octaves that reach beyond half the rate are left out.
+    n_bins: int
+
+    #: Bands per octave. 6 to 96, default 12.
+    bins_per_octave: int
+
+
 class YinParams(TypedDict, total=False):
     """Parameters of the pitch."""
 
@@ -3903,8 +3916,19 @@ class FeatureParams(TypedDict, total=False):
     #: Octaves of the contrast above the lowest band. 1 to 10, default 6; those above half the rate are left out.
     n_bands: int
 
-    #: Tuning of the chroma in semitones from A4 = 440 Hz. -0.5 to 0.5, default 0.
+    #: Tuning of the chroma and the constant-Q transform in semitones from A4 = 440 Hz. -0.5 to 0.5, default 0.
     tuning: float
+
+    #: Bands of the constant-Q transform; without, there is none. Needs `center`.
+    cqt: CqtParams | None
+
+    #: Whether chroma are also made from a constant-Q transform of 36 bands per octave over the seven octaves from C1
+    #: on, which costs
+    #: more than half as much as everything else. Needs `center`. Default false.
+    chroma_cqt: bool
+
+    #: Whether what rings and what strikes are told apart. Default false.
+    hpss: bool
 
     #: Whether the pitch is followed, which costs as much as everything else. Default true.
     pitch: bool
@@ -3959,6 +3983,13 @@ class PeakParams(TypedDict, total=False):
     max_pixels: int | None
 
 
+class FingerprintParams(TypedDict, total=False):
+    """What a fingerprint is made of."""
+
+    #: Only the beginning counts, of so many seconds. 5 to 3600, default 120, which AcoustID expects.
+    length_s: float
+
+
 class AnalysisParams(TypedDict, total=False):
     """What an analysis is to find, and how."""
 
@@ -3976,6 +4007,9 @@ class AnalysisParams(TypedDict, total=False):
 
     #: Waveform peaks; without, there are none.
     peaks: PeakParams | None
+
+    #: Acoustic fingerprint; without, there is none.
+    fingerprint: FingerprintParams | None
 
     #: Whether features are given over time as well. Takes about 0.8 kB of memory per frame. Default false.
     series: bool
@@ -4081,6 +4115,15 @@ class FeatureSummary(TypedDict):
 
     #: Spectral contrast in dB: below 200 Hz, then per octave.
     contrast_db: VectorSummary
+
+    #: Magnitudes of the constant-Q transform, the lowest band first, when asked for.
+    cqt: NotRequired[VectorSummary | None]
+
+    #: Pitch classes from C on of a constant-Q transform, the strongest of a frame being 1, when asked for.
+    chroma_cqt: NotRequired[VectorSummary | None]
+
+    #: Share of the energy that rings instead of striking, 0 to 1, of the frames that are not silent, when asked for.
+    harmonic_ratio: NotRequired[Summary | None]
 
 
 class TempoCandidate(TypedDict):
@@ -4227,6 +4270,20 @@ class Peaks(TypedDict):
     data: list[int]
 
 
+class Fingerprint(TypedDict):
+    """What AcoustID is asked with, together with the duration of the recording."""
+
+    #: Chromaprint's algorithm, counted from 1: 2.
+    algorithm: int
+
+    #: Duration of the whole recording in seconds.
+    duration_s: float
+
+    #: Compressed fingerprint in base64 for URLs, as `fpcalc` prints it. Recordings of less than 2.6 s have one without
+    #: content.
+    text: str
+
+
 class Series(TypedDict):
     """Features over time: element `t` belongs to the time `t / frame_rate_hz`. Lists of lists are `bands x frames`."""
 
@@ -4284,6 +4341,21 @@ class Series(TypedDict):
     #: Probability of a voice.
     voiced_probability: list[float]
 
+    #: Magnitudes of the constant-Q transform, when asked for.
+    cqt: NotRequired[list[list[float]]]
+
+    #: Pitch classes from C on of a constant-Q transform, when asked for.
+    chroma_cqt: NotRequired[list[list[float]]]
+
+    #: Energy of what rings, when asked for: sum of the squared magnitudes.
+    harmonic_energy: NotRequired[list[float]]
+
+    #: Energy of what strikes, when asked for.
+    percussive_energy: NotRequired[list[float]]
+
+    #: Share of the energy that rings, when asked for; 0 for silence.
+    harmonic_ratio: NotRequired[list[float]]
+
 
 class Analysis(TypedDict):
     """What a recording is like."""
@@ -4320,6 +4392,9 @@ class Analysis(TypedDict):
 
     #: Waveform peaks, when asked for.
     waveform: NotRequired[Peaks | None]
+
+    #: Acoustic fingerprint, when asked for.
+    fingerprint: NotRequired[Fingerprint | None]
 
     #: Features over time, when asked for.
     series: NotRequired[Series | None]
