@@ -1,6 +1,7 @@
 """The command `analyse`, beside numbers that numpy makes of what ffmpeg decodes."""
 
 import json
+import shutil
 import struct
 import subprocess
 
@@ -38,6 +39,31 @@ def test_a_click_track_has_its_tempo(tmp_path):
     told = puresound("analyse", path, "--json", "--no-pitch").json
     # One frame of 512 in the period of 21.5 of them moves the tempo by 5 %.
     assert told["rhythm"]["tempo"]["bpm"] == pytest.approx(120, rel=0.05)
+
+
+def test_the_fingerprint_is_that_of_fpcalc():
+    told = puresound("analyse", SPEECH, "--fingerprint", "--no-pitch", "--json").json["fingerprint"]
+    fpcalc = shutil.which("fpcalc")
+    if fpcalc is None:
+        pytest.skip("fpcalc is not installed")
+    # It takes the end of a FLAC file for an error, and tells the fingerprint.
+    theirs = json.loads(subprocess.run([fpcalc, "-json", SPEECH], capture_output=True).stdout)
+    # Lossless: both see the same samples.
+    assert told["text"] == theirs["fingerprint"] and told["duration_s"] == pytest.approx(theirs["duration"], abs=0.01)
+
+
+def test_what_is_off_by_default_is_there_when_asked_for(tmp_path):
+    plain = puresound("analyse", SPEECH, "--no-pitch", "--json").json
+    asked = puresound("analyse", SPEECH, "--no-pitch", "--json", "--cqt", "--hpss", "--fingerprint").json
+    names = {"cqt", "chroma_cqt", "harmonic_ratio"}
+    assert all(asked["features"][name] for name in names) and asked["fingerprint"]
+    assert not any(plain["features"].get(name) for name in names) and not plain.get("fingerprint")
+    # 440 Hz is the A, the tenth of the pitch classes, and rings.
+    path = tmp_path / "a.wav"
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=440:duration=5:sample_rate=44100", str(path)], check=True)
+    tone = puresound("analyse", path, "--no-pitch", "--json", "--cqt", "--hpss").json["features"]
+    assert np.argmax(tone["chroma_cqt"]["mean"]) == 9 and np.argmax(tone["cqt"]["mean"]) == 45  # C1 to A4
+    assert tone["harmonic_ratio"]["mean"] > 0.9
 
 
 def test_peaks_are_the_least_and_greatest_samples(tmp_path):
