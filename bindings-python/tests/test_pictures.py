@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 from pathlib import Path
-from typing import cast
 
 import numpy
 import pytest
@@ -13,7 +12,7 @@ from conftest import SPEECH
 from numpy.typing import NDArray
 
 import pure_sound
-from pure_sound import Source, aio, types
+from pure_sound import Source, aio
 
 
 class Broken(io.BytesIO):
@@ -27,7 +26,7 @@ def test_recommendations_can_be_followed(tmp_path: Path) -> None:
     recommendation = pure_sound.recommend(SPEECH, content="speech")
     assert recommendation["content"] == "speech" and recommendation["preset"]["reasons"]
     out = tmp_path / "out.flac"
-    report = pure_sound.process(SPEECH, out, **cast(types.Request, recommendation["recipe"]))
+    report = pure_sound.process(SPEECH, out, **recommendation["recipe"])
     assert out.exists() and report["outputs"]
 
 

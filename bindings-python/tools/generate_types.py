@@ -20,10 +20,13 @@ WIDTH = 120
 RENAMED = {"FilterSpec": "Filter", "FormatSettings": "Format", "Root": "Event"}
 #: Unions of objects whose members get names of their own: what follows the member's tag.
 MEMBER_SUFFIX = {"FilterSpec": "Filter", "FormatSettings": "Format", "LevelTarget": "Target"}
+#: Options whose lists may be of something narrower: the recipe of a recommendation is a request as it is.
+TAKES_SEQUENCES = {"Request"}
 HEADER = '''"""Types of options and records, made from the library's JSON Schemas by tools/generate_types.py: do not edit."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 '''
 
@@ -86,6 +89,8 @@ class Generator:
         """An object as a TypedDict."""
         required = set(schema.get("required", []))
         fields = {key: (self.type_of(value), value.get("description", "")) for key, value in schema["properties"].items()}
+        if name in TAKES_SEQUENCES:
+            fields = {key: (kind.replace("list[", "Sequence["), text) for key, (kind, text) in fields.items()}
         total = "" if required else ", total=False"
         types = {
             key: kind if key in required or not required else f"NotRequired[{kind}]" for key, (kind, _) in fields.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
 
@@ -2522,7 +2523,7 @@ class Request(TypedDict, total=False):
     trim: Trim
 
     #: Processing before the level is measured, in order.
-    filters: list[str | Filter]
+    filters: Sequence[str | Filter]
 
     #: Level to meet. Default: the level stays as it is.
     level: LevelTarget | None
@@ -2534,10 +2535,10 @@ class Request(TypedDict, total=False):
     layout: ChannelLayout | None
 
     #: Files to write, all from one decode.
-    outputs: list[str | Output]
+    outputs: Sequence[str | Output]
 
     #: Settings for outputs that do not state a format, by the format that their extension gives.
-    format_defaults: list[Format]
+    format_defaults: Sequence[Format]
 
     #: What to do with tags, pictures and chapters.
     tags: TagPolicy
@@ -2546,7 +2547,7 @@ class Request(TypedDict, total=False):
     set_tags: dict[str, str | None]
 
     #: Values that the outputs must keep to. One that is missed is reported; it is no error.
-    checks: list[CheckSpec]
+    checks: Sequence[CheckSpec]
 
     #: Require that every output holds exactly the input's samples. Default false.
     bit_exact: bool
@@ -2561,7 +2562,7 @@ class Request(TypedDict, total=False):
     preset: str | None
 
     #: Short for `outputs`: a path, or a list.
-    output: str | Output | list[str | Output]
+    output: str | Output | Sequence[str | Output]
 
 
 class Recipe(TypedDict, total=False):
