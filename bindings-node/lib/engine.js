@@ -43,11 +43,8 @@ function outputOf(output) {
 function requestOf(input, output, request) {
   const path = pathOf(input)
   const whole = { ...request, ...(path === undefined ? {} : { input: path }) }
-  if (output !== undefined && output !== null) {
-    whole.output = outputOf(output)
-  } else if (whole.output !== undefined) {
-    whole.output = outputOf(whole.output)
-  }
+  if (output !== undefined && output !== null) whole.output = outputOf(output)
+  else if (whole.output !== undefined) whole.output = outputOf(whole.output)
   if (whole.outputs !== undefined) whole.outputs = whole.outputs.map(outputOf)
   return JSON.stringify(whole)
 }

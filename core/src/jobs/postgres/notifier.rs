@@ -88,3 +88,30 @@ fn send(live: &mut Option<Client>, place: &Place) -> Result<()> {
     *live = Some(client);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_changes_are_one_message_and_the_last_one_is_sent_before_the_end() {
+        let notifier = Notifier::default();
+        notifier.tell();
+        notifier.tell();
+        assert!(notifier.next());
+        assert!(!lock(&notifier.state).wanted, "both are in one message");
+        notifier.tell();
+        lock(&notifier.state).closing = true;
+        assert!(notifier.next());
+        assert!(!notifier.next());
+    }
+
+    #[test]
+    fn closing_waits_for_no_thread_that_is_stuck() {
+        // As when the server is silent: nobody ever says that the thread has ended.
+        let notifier = Notifier::default();
+        notifier.tell();
+        notifier.close();
+        assert!(!lock(&notifier.state).ended);
+    }
+}
