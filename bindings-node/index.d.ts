@@ -65,6 +65,7 @@ export interface CheckOptions extends ReadCallOptions, ProgressOption, TenantOpt
 export interface AnalyseOptions extends T.AnalyseOptions, CallOptions, ProgressOption, TenantOption {}
 
 /** What is known of the input, and how to read it. */
+export interface ClassifyOptions extends T.ClassifyOptions, CallOptions, ProgressOption, TenantOption {}
 export interface RecommendOptions extends T.RecommendOptions, CallOptions, ProgressOption, TenantOption {}
 
 /** How to read both inputs, and how to compare them. */
@@ -219,6 +220,8 @@ export class Engine {
   features(input: Input, options?: AnalyseOptions): Promise<{ analysis: T.Analysis; features: FeatureArrays }>
   /** Faults, and how delivery specifications such as `acx` come out; `all` is every one. */
   check(input: Input, options?: CheckOptions): Promise<T.CheckReport>
+  /** Speech, music, speech over music, noise, silence: what an input is made of, and where somebody speaks. */
+  classify(input: Input, options?: ClassifyOptions): Promise<T.Content>
   /** What to do with an input: preset, filters, channels, codec and bit rate, each with its reason; and all of it as a recipe. */
   recommend(input: Input, options?: RecommendOptions): Promise<T.Recommendation>
   /** How far an input lies off its reference: as a waveform, as a spectrum, and to the ear. Of two streams the second waits for the first. */
@@ -469,6 +472,7 @@ export const measure: Engine['measure']
 export const analyse: Engine['analyse']
 export const features: Engine['features']
 export const check: Engine['check']
+export const classify: Engine['classify']
 export const recommend: Engine['recommend']
 export const compare: Engine['compare']
 export const waveformPeaks: Engine['waveformPeaks']

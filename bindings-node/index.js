@@ -48,6 +48,7 @@ module.exports = {
   process: (input, output, options) => defaultEngine().process(input, output, options),
   processToMemory: (input, options) => defaultEngine().processToMemory(input, options),
   recipe: (request) => defaultEngine().recipe(request),
+  classify: (input, options) => defaultEngine().classify(input, options),
   recommend: (input, options) => defaultEngine().recommend(input, options),
   schema: (name) => JSON.parse(native.schema(name)),
   spectrogramPng: (input, options) => defaultEngine().spectrogramPng(input, options),

@@ -40,6 +40,7 @@ export const {
   process,
   processToMemory,
   recipe,
+  classify,
   recommend,
   schema,
   spectrogramPng,

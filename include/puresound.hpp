@@ -444,6 +444,10 @@ public:
         return detail::text_of_call(psnd_engine_check, call, handle_.get(), input.get(), detail::optional(specifications_json),
                                     detail::optional(options_json));
     }
+    /* Speech, music, speech over music, noise, silence: what it is made of, and where somebody speaks. */
+    std::string classify(const Input &input, const std::string &options_json = std::string(), const Call &call = Call()) const {
+        return detail::text_of_call(psnd_engine_classify, call, handle_.get(), input.get(), detail::optional(options_json));
+    }
     /* What to do with it: preset, filters, channels, codec and bit rate, with reasons and as a recipe. */
     std::string recommend(const Input &input, const std::string &options_json = std::string(), const Call &call = Call()) const {
         return detail::text_of_call(psnd_engine_recommend, call, handle_.get(), input.get(), detail::optional(options_json));

@@ -111,6 +111,10 @@ class Engine {
     return { analysis: JSON.parse(analysis), features: Object.fromEntries(named) }
   }
 
+  async classify(input, options) {
+    return JSON.parse(await this.#call('classify', input, options))
+  }
+
   async recommend(input, options) {
     return JSON.parse(await this.#call('recommend', input, options))
   }

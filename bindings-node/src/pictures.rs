@@ -5,7 +5,7 @@ use napi_derive::napi;
 use pure_sound::analysis::page::PageOptions;
 use pure_sound::analysis::picture::{SpectrogramOptions, WaveformOptions};
 use pure_sound::analysis::recommend::RecommendOptions;
-use pure_sound::engine::{CompareOptions, PeakOptions};
+use pure_sound::engine::{ClassifyOptions, CompareOptions, PeakOptions};
 use pure_sound::processing::Report;
 
 use crate::call::Call;
@@ -17,6 +17,24 @@ use crate::threads::Lane;
 
 #[napi]
 impl Engine {
+    /// What an input is made of, as JSON.
+    #[napi]
+    pub fn classify<'env>(
+        &self,
+        env: &'env Env,
+        source: &Source,
+        given: String,
+        cancel: &Cancel,
+        tenant: Option<String>,
+        progress: Option<ProgressCallback>,
+    ) -> napi::Result<Object<'env>> {
+        let call = Call::new(self, env, source, Lane::File)?;
+        let reins = Reins::new(cancel, progress).tenant(tenant);
+        call.run(env, given, reins, |engine, source, given: &ClassifyOptions, control| {
+            json(&engine.classify(source, given, control)?)
+        })
+    }
+
     /// What to do with an input, as JSON.
     #[napi]
     pub fn recommend<'env>(

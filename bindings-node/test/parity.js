@@ -71,6 +71,7 @@ const operations = {
   measure: (args) => engineOf(args).measure(inputOf(args.input), args.options),
   analyse: (args) => engineOf(args).analyse(inputOf(args.input), args.options),
   check: ({ input, specifications, options, ...args }) => engineOf(args).check(inputOf(input), { specifications, ...options }),
+  classify: (args) => engineOf(args).classify(inputOf(args.input), args.options),
   recommend: (args) => engineOf(args).recommend(inputOf(args.input), args.options),
   compare: (args) => engineOf(args).compare(inputOf(args.reference), inputOf(args.degraded), args.options),
   waveform_peaks: (args) => engineOf(args).waveformPeaks(inputOf(args.input), args.options),

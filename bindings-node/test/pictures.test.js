@@ -15,6 +15,7 @@ const speech = media('speech.flac')
 
 /** Each call with these options, on the same recording. */
 const calls = {
+  classify: (options) => ps.classify(speech, options),
   recommend: (options) => ps.recommend(speech, options),
   compare: (options) => ps.compare(speech, speech, options),
   waveformPeaks: (options) => ps.waveformPeaks(speech, options),

@@ -47,7 +47,7 @@ mod _native {
     use crate::observe::shut_logs;
     #[pymodule_export]
     use crate::pictures::{
-        analysis_page, compare, comparison_page, recommend, spectrogram_png, waveform_peaks, waveform_png,
+        analysis_page, classify, compare, comparison_page, recommend, spectrogram_png, waveform_peaks, waveform_png,
     };
     #[pymodule_export]
     use crate::resampler::Resampler;

@@ -57,6 +57,24 @@ impl Beside<'_> {
     }
 }
 
+/// What an input is made of.
+#[pyfunction]
+#[pyo3(signature = (engine, source, options=None, progress=None, cancel=None, tenant=None))]
+pub fn classify(
+    py: Python<'_>,
+    engine: &Engine,
+    source: Input,
+    options: Option<&str>,
+    progress: Option<Py<PyAny>>,
+    cancel: Option<Py<CancelToken>>,
+    tenant: Option<&str>,
+) -> PyResult<String> {
+    let beside = Beside { options, progress, cancel, tenant };
+    beside.one(py, engine, source, |engine, source, options, control| {
+        to_json(&engine.classify(source, options, control)?)
+    })
+}
+
 /// What to do with an input.
 #[pyfunction]
 #[pyo3(signature = (engine, source, options=None, progress=None, cancel=None, tenant=None))]

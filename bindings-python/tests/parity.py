@@ -483,6 +483,7 @@ OPERATIONS: dict[str, Callable[[Args], Any]] = {
     "check": lambda args: engine(args).check(
         source(args["input"]), *args.get("specifications", []), **args.get("options", {})
     ),
+    "classify": lambda args: engine(args).classify(source(args["input"]), **args.get("options", {})),
     "recommend": lambda args: engine(args).recommend(source(args["input"]), **args.get("options", {})),
     "compare": lambda args: engine(args).compare(
         source(args["reference"]), source(args["degraded"]), **args.get("options", {})

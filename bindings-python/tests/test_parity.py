@@ -19,8 +19,8 @@ PYTHON_ONLY = {
     "Decoder.blocks", "Decoder.channels", "Decoder.closed", "Decoder.layout", "Decoder.rate_hz", "Decoder.read_into",
     "Encoder.closed", "Encoder.frames", "Encoder.negotiated",
     "Engine.aio", "Engine.close", "Engine.log_to", "Engine.native", "Engine.open", "Engine.start",
-    "analyse", "analysis_page", "check", "compare", "comparison_page", "decode", "encode", "features", "measure", "plan", "preset",
-    "presets", "probe", "process", "recipe", "recommend", "spectrogram_png", "tags", "waveform_peaks", "waveform_png",
+    "analyse", "analysis_page", "check", "classify", "compare", "comparison_page", "decode", "encode", "features", "measure", "plan",
+    "preset", "presets", "probe", "process", "recipe", "recommend", "spectrogram_png", "tags", "waveform_peaks", "waveform_png",
 }  # fmt: skip
 
 

@@ -84,6 +84,7 @@ def test_progress_cancel_and_awaitable_forms() -> None:
 
     async def all_of_them() -> list[int]:
         made = await asyncio.gather(
+            aio.classify(SPEECH),
             aio.recommend(SPEECH),
             aio.compare(SPEECH, SPEECH),
             aio.waveform_peaks(SPEECH),

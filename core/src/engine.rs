@@ -38,7 +38,7 @@ use crate::resources::{PoolOptions, ResourcePool};
 use crate::services::seams::{Clock, FileSystem, IdGenerator, Operation, Policy};
 use crate::services::{ServiceBuilder, Services};
 use admission::Admitted;
-pub use analyse::{AnalyseOptions, FeatureArrays};
+pub use analyse::{AnalyseOptions, ClassifyOptions, FeatureArrays};
 pub use compare::CompareOptions;
 use compose::{Composition, Parts, add_defaults};
 use observed::{Call, Observed, Watched};

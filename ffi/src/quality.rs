@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 
 use pure_sound::analysis::recommend::RecommendOptions;
-use pure_sound::engine::CompareOptions;
+use pure_sound::engine::{ClassifyOptions, CompareOptions};
 
 use crate::call::{Call, psnd_call};
 use crate::engine::{engine, psnd_engine, read_options};
@@ -37,6 +37,33 @@ pub unsafe extern "C" fn psnd_engine_check(
             let names: Vec<String> = text::record("specifications", specifications_json)?.unwrap_or_default();
             let report = engine.0.check(source, &names, &read_options(options_json)?, &call.control)?;
             give_json("out_json", out_json, &report)
+        }
+    })
+}
+
+/// Tells speech, music, speech over music, noise and silence in an input apart, and where somebody speaks. The result is JSON, see the schema
+/// `content`. `options_json`: see the schema `classify_options`, NULL for the defaults.
+///
+/// # Safety
+/// As `psnd_engine_measure`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn psnd_engine_classify(
+    engine: psnd_engine,
+    input: *const psnd_input,
+    options_json: *const c_char,
+    call: *const psnd_call,
+    out_json: *mut *mut c_char,
+    out_error: *mut *mut psnd_error,
+) -> psnd_status {
+    entry(out_error, || {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (call, source) = (Call::read(call), source(input));
+            let (call, source) = (call?, source?);
+            wanted("out_json", out_json)?;
+            let engine = self::engine(engine)?;
+            let options: ClassifyOptions = text::record("options", options_json)?.unwrap_or_default();
+            give_json("out_json", out_json, &engine.0.classify(source, &options, &call.control)?)
         }
     })
 }

@@ -56,6 +56,7 @@ __all__ = [
     "analyse",
     "analysis_page",
     "check",
+    "classify",
     "compare",
     "comparison_page",
     "decode",
@@ -188,6 +189,18 @@ def check(
 ) -> types.CheckReport:
     """Looks at a whole input for faults, and holds it against delivery specifications such as ``"acx"``; ``"all"``: every one."""
     return default_engine().check(source, *specifications, progress=progress, cancel=cancel, tenant=tenant, **options)
+
+
+def classify(
+    source: Source,
+    *,
+    progress: ProgressLike | None = None,
+    cancel: CancelToken | None = None,
+    tenant: str | None = None,
+    **options: Unpack[types.ClassifyOptions],
+) -> types.Content:
+    """Tells speech, music, speech over music, noise and silence in an input apart, and where somebody speaks."""
+    return default_engine().classify(source, progress=progress, cancel=cancel, tenant=tenant, **options)
 
 
 def recommend(

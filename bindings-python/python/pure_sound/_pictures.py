@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 from . import _native
 from ._io import Source, as_input, dump
 from ._progress import ProgressLike, native
-from ._record import AnalysisPage, Comparison, Peaks, Recommendation
+from ._record import AnalysisPage, Comparison, Content, Peaks, Recommendation
 
 if TYPE_CHECKING:
     from . import types
@@ -22,6 +22,22 @@ class Pictures:
     def native(self) -> _native.Engine:
         """The engine of the extension."""
         raise NotImplementedError
+
+    def classify(
+        self,
+        source: Source,
+        *,
+        progress: ProgressLike | None = None,
+        cancel: _native.CancelToken | None = None,
+        tenant: str | None = None,
+        **options: Unpack[types.ClassifyOptions],
+    ) -> types.Content:
+        """Tells speech, music, speech over music, noise and silence in an input apart, and where somebody speaks.
+
+        ``content={"silence_dbfs": -50}`` says what counts as silence, ``read=`` how to read it.
+        """
+        text = _native.classify(self.native, as_input(source), dump(options), native(progress), cancel, tenant)
+        return cast("types.Content", Content(json.loads(text)))
 
     def recommend(
         self,

@@ -68,6 +68,12 @@ class Check(Record):
     title = "Check"
 
 
+class Content(Record):
+    """What a recording is made of."""
+
+    title = "Content"
+
+
 class Recommendation(Record):
     """What to do with a recording."""
 

@@ -174,6 +174,18 @@ class AsyncEngine:
         work = partial(self.engine.check, source, *specifications, cancel=token, tenant=tenant, **options)
         return await _call(work, token)
 
+    async def classify(
+        self,
+        source: Source,
+        *,
+        tenant: str | None = None,
+        **options: Unpack[types.ClassifyOptions],
+    ) -> types.Content:
+        """As `Engine.classify`."""
+        token = _native.CancelToken()
+        work = partial(self.engine.classify, source, tenant=tenant, cancel=token, **options)
+        return await _call(work, token)
+
     async def recommend(
         self,
         source: Source,
@@ -346,6 +358,7 @@ measure = _shared.measure
 analyse = _shared.analyse
 features = _shared.features
 check = _shared.check
+classify = _shared.classify
 recommend = _shared.recommend
 compare = _shared.compare
 waveform_peaks = _shared.waveform_peaks

@@ -1,6 +1,7 @@
 //! The one pass: every part sees each block once.
 
 use super::activity::ActivityMeter;
+use super::content::ContentClassifier;
 use super::features::FeatureExtractor;
 use super::fingerprint::Fingerprinter;
 use super::report::{ANALYSIS_VERSION, Analysis, AnalysisParams, PitchSummary, Rhythm, Tonal};
@@ -18,6 +19,7 @@ pub struct Analyser {
     loudness: LoudnessMeter,
     features: FeatureExtractor,
     activity: ActivityMeter,
+    content: Option<ContentClassifier>,
     peaks: Option<WaveformPeaks>,
     fingerprint: Option<Fingerprinter>,
     frames: u64,
@@ -35,6 +37,7 @@ impl Analyser {
             loudness: LoudnessMeter::new(spec, MeterOptions::default())?,
             features: FeatureExtractor::new(spec, &params.features, params.series)?,
             activity: ActivityMeter::new(spec, &params.activity)?,
+            content: params.content.as_ref().map(|content| ContentClassifier::new(spec, content)).transpose()?,
             peaks: params.peaks.as_ref().map(|peaks| WaveformPeaks::new(spec, peaks)).transpose()?,
             fingerprint: params.fingerprint.as_ref().map(|print| Fingerprinter::new(spec, print)).transpose()?,
             params: params.clone(),
@@ -50,6 +53,9 @@ impl Analyser {
         self.features.push(block)?;
         self.loudness.push(block);
         self.activity.push(block);
+        if let Some(content) = &mut self.content {
+            content.push(block)?;
+        }
         if let Some(peaks) = &mut self.peaks {
             peaks.push(block);
         }
@@ -102,6 +108,7 @@ impl Analyser {
             rhythm,
             tonal,
             activity: self.activity.finish(),
+            content: self.content.map(ContentClassifier::finish).transpose()?,
             waveform: self.peaks.map(WaveformPeaks::finish),
             fingerprint: self.fingerprint.map(Fingerprinter::finish),
             series: features.series,

@@ -1,7 +1,7 @@
 //! Analysis: what a recording is like, in numbers, from one pass over it.
 //!
-//! [`Analyser`] takes blocks and gives an [`Analysis`]: loudness, features, rhythm, key, pitch, activity, and on request series, waveform
-//! peaks and a fingerprint. Its parts can be used alone: each has `new`, `push` and `finish`, takes blocks of any size with the same result, and keeps its
+//! [`Analyser`] takes blocks and gives an [`Analysis`]: loudness, features, rhythm, key, pitch, activity, and on request content, series,
+//! waveform peaks and a fingerprint. Its parts can be used alone: each has `new`, `push` and `finish`, takes blocks of any size with the same result, and keeps its
 //! memory bounded unless it says otherwise.
 //!
 //! [`picture`] draws a recording, [`page`] shows people all that is known of it, [`quality`] tells what is wrong with it, [`recommend`] what to
@@ -11,6 +11,7 @@ pub mod activity;
 pub mod compare;
 #[cfg(test)]
 mod conformance;
+pub mod content;
 pub mod delivery;
 mod driver;
 pub mod features;
@@ -25,6 +26,7 @@ pub mod tonal;
 pub mod waveform;
 
 pub use activity::{Activity, ActivityMeter, ActivityParams};
+pub use content::{Content, ContentClass, ContentClassifier, ContentParams, ContentSegment};
 pub use driver::Analyser;
 pub use features::{FeatureArray, FeatureExtractor, FeatureParams, FeatureSummary, Series};
 pub use fingerprint::{Fingerprint, FingerprintParams, Fingerprinter};

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::activity::{Activity, ActivityParams};
+use super::content::{Content, ContentParams};
 use super::features::{FeatureParams, FeatureSummary, Series, Summary};
 use super::fingerprint::{Fingerprint, FingerprintParams};
 use super::rhythm::{Tempo, TempoParams};
@@ -27,6 +28,8 @@ pub struct AnalysisParams {
     pub key_profile: KeyProfile,
     /// Sound and silence.
     pub activity: ActivityParams,
+    /// Speech, music, noise; without, they are not told apart.
+    pub content: Option<ContentParams>,
     /// Waveform peaks; without, there are none.
     pub peaks: Option<PeakParams>,
     /// Acoustic fingerprint; without, there is none.
@@ -93,6 +96,9 @@ pub struct Analysis {
     pub tonal: Tonal,
     /// Sound and silence.
     pub activity: Activity,
+    /// Speech, music, noise, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
     /// Waveform peaks, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waveform: Option<Peaks>,

@@ -36,6 +36,8 @@ pub enum Kind {
     Output,
     /// What a host keeps for itself.
     Custom,
+    /// Result of [`Engine::classify`](crate::Engine::classify).
+    Content,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             Self::Report => 4,
             Self::Output => 5,
             Self::Custom => 6,
+            Self::Content => 7,
         }
     }
 }

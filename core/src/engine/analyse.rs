@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::observed::Call;
-use crate::analysis::{Analysis, AnalysisParams, FeatureArray};
+use crate::analysis::{Analysis, AnalysisParams, Content, ContentClassifier, ContentParams, FeatureArray};
+use crate::audio::Buffer;
 use crate::cache::Kind;
 use crate::error::{Error, Result};
 use crate::formats::{MediaInfo, ReadOptions, Source};
@@ -19,6 +20,16 @@ pub struct AnalyseOptions {
     pub read: ReadOptions,
     /// What to find.
     pub analysis: AnalysisParams,
+}
+
+/// What [`Engine::classify`] is to do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClassifyOptions {
+    /// How to read the input.
+    pub read: ReadOptions,
+    /// What counts as what.
+    pub content: ContentParams,
 }
 
 /// What an input is like, with its features over time.
@@ -62,5 +73,28 @@ impl Engine {
         let mut analysis = self.analyse(source, &options, control)?;
         let series = analysis.series.take().ok_or_else(|| Error::internal("an analysis lost its series"))?;
         Ok(FeatureArrays { arrays: series.into_arrays(), analysis })
+    }
+
+    /// Decodes an input once and tells speech, music, speech over music, noise and silence in it apart, and where somebody speaks. Waits while
+    /// the budgets have no room for it.
+    ///
+    /// # Errors
+    /// As [`Engine::analyse`], with the parameters of [`ContentClassifier::new`].
+    pub fn classify(&self, source: Source, options: &ClassifyOptions, control: &Control) -> Result<Content> {
+        self.observed.operation(Call::Classify, || {
+            self.ask_policy(Call::Classify.name(), &source, &[], Some(control))?;
+            let read = self.read_options(&options.read);
+            self.remembered(Kind::Content, source, &read, &options.content, control, |source| {
+                self.retrying(None, source, control, |attempt| {
+                    let cost = |media: &MediaInfo| Ok(Cost::of_analysing(&media.stream));
+                    let mut admitted = self.admit(Call::Classify.name(), attempt, &read, control, &cost)?;
+                    let memory = admitted.permit.memory();
+                    let mut classifier = ContentClassifier::new(admitted.decoder.info().spec, &options.content)?;
+                    let mut each = |block: &mut Buffer| classifier.push(block);
+                    processing::read_blocks(&mut *admitted.decoder, control, memory, &mut each)?;
+                    classifier.finish()
+                })
+            })
+        })
     }
 }

@@ -26,6 +26,7 @@ pub(super) enum Call {
     Measure,
     Quality,
     Analyse,
+    Classify,
     Compare,
     Picture,
     Decode,
@@ -35,13 +36,14 @@ pub(super) enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Open,
         Self::Probe,
         Self::Tags,
         Self::Measure,
         Self::Quality,
         Self::Analyse,
+        Self::Classify,
         Self::Compare,
         Self::Picture,
         Self::Decode,
@@ -59,6 +61,7 @@ impl Call {
             Self::Measure => "measure",
             Self::Quality => "quality",
             Self::Analyse => "analyse",
+            Self::Classify => "classify",
             Self::Compare => "compare",
             Self::Picture => "picture",
             Self::Decode => "decode",

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::admission::Admitted;
 use super::observed::Call;
+use crate::analysis::ContentParams;
 use crate::analysis::delivery::{self, CheckReport};
 use crate::analysis::quality::{QualityAnalyser, QualityParams, QualityReport};
 use crate::analysis::recommend::{RecommendOptions, Recommendation, recommend};
@@ -42,10 +43,33 @@ impl Engine {
     /// Those of [`crate::formats::open`] and of [`crate::resources::ResourcePool::acquire`]; [`crate::Error::Empty`]; [`crate::Error::Cancelled`];
     /// [`crate::Error::Denied`] by the policy.
     pub fn quality(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<QualityReport> {
+        self.examine(source, options, None, control)
+    }
+
+    /// The same, which tells speech and music apart as well.
+    ///
+    /// # Errors
+    /// As [`Engine::quality`].
+    pub(crate) fn quality_and_content(
+        &self,
+        source: Source,
+        options: &ReadOptions,
+        control: &Control,
+    ) -> Result<QualityReport> {
+        self.examine(source, options, Some(ContentParams::default()), control)
+    }
+
+    fn examine(
+        &self,
+        source: Source,
+        options: &ReadOptions,
+        content: Option<ContentParams>,
+        control: &Control,
+    ) -> Result<QualityReport> {
         self.observed.operation(Call::Quality, || {
             self.ask_policy(Call::Quality.name(), &source, &[], Some(control))?;
             let options = self.read_options(options);
-            self.remembered(Kind::Quality, source, &options, &(), control, |source| {
+            self.remembered(Kind::Quality, source, &options, &content, control, |source| {
                 self.retrying(None, source, control, |attempt| {
                     let cost = |media: &MediaInfo| Ok(Cost::of_measuring(&media.stream));
                     let admitted = self.admit(Call::Quality.name(), attempt, &options, control, &cost)?;
@@ -56,7 +80,7 @@ impl Engine {
                         SampleFormat::Int(bits) => Some(u32::from(bits)),
                         SampleFormat::Float(_) | SampleFormat::Lossy => None,
                     };
-                    let mut analyser = QualityAnalyser::new(spec, QualityParams { declared_bits })?;
+                    let mut analyser = QualityAnalyser::new(spec, QualityParams { declared_bits, content })?;
                     let mut block = Buffer::new(spec, BLOCK_FRAMES);
                     loop {
                         tracker.check()?;
@@ -81,7 +105,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::quality`].
     pub fn suggest_presets(&self, source: Source, options: &ReadOptions, control: &Control) -> Result<Vec<Suggestion>> {
-        Ok(suggest(&Facts::of(&self.quality(source, options, control)?)))
+        Ok(suggest(&Facts::of(&self.quality_and_content(source, options, control)?)))
     }
 
     /// What to do with an input: preset, filters, channels, codec and bit rate, each with its reason and the measurement behind it, and all of
@@ -90,7 +114,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::quality`]; [`crate::Error::UnknownName`] when a preset of the library was taken away.
     pub fn recommend(&self, source: Source, options: &RecommendOptions, control: &Control) -> Result<Recommendation> {
-        let quality = self.quality(source, &options.read, control)?;
+        let quality = self.quality_and_content(source, &options.read, control)?;
         let recommendation = recommend(&quality, options.content, &self.presets)?;
         let read = options.read.clone();
         Ok(Recommendation { recipe: Recipe { read, ..recommendation.recipe }, ..recommendation })

@@ -1,11 +1,13 @@
 //! Which preset fits a recording, from what was measured.
 //!
-//! The rules are the table below and nothing else: each adds points to a preset when a fact lies in a range, and says why. They tell
-//! speech from music by what the quality report knows (band, channels, noise in the pauses, dynamics), so this is a hint and no verdict.
+//! The rules are the table below and nothing else: each adds points to a preset when a fact lies in a range, and says why. Speech and music
+//! are told apart by the classifier of content, when it was asked, and by what else the quality report knows (band, channels, noise in the
+//! pauses, dynamics); so this is a hint and no verdict.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::ContentClass;
 use crate::analysis::quality::QualityReport;
 
 /// What rules can look at.
@@ -36,9 +38,9 @@ pub enum Fact {
     SilenceAtStartS,
     /// Silence after the sound in seconds.
     SilenceAtEndS,
-    /// How sure it is that this is speech, 0 to 1; only when a host or a classifier says so.
+    /// Share of what is not silent that is speech, over music or not, 0 to 1; or how sure a host is of it.
     Speech,
-    /// How sure it is that this is music, 0 to 1; likewise.
+    /// Share of what is not silent that is music alone, 0 to 1; or how sure a host is of it.
     Music,
 }
 
@@ -60,7 +62,11 @@ impl Facts {
         let channels = report.spec.channels();
         // Two channels without any difference have no level of it.
         let side_db = (channels == 2).then(|| m.side_db.unwrap_or(-120.0));
+        let heard = report.content.as_ref().filter(|content| content.silence_ratio < 1.0);
+        let share = |class: fn(ContentClass) -> bool| heard.map(|content| content.share(class));
         let all = [
+            (Speech, share(|class| matches!(class, ContentClass::Speech | ContentClass::SpeechOverMusic))),
+            (Music, share(|class| class == ContentClass::Music)),
             (Channels, Some(channels as f64)),
             (Fact::IntegratedLufs, Some(report.loudness.integrated_lufs)),
             (NoiseFloorDbfs, m.noise_floor_dbfs),

@@ -8,11 +8,11 @@ use crate::analysis::delivery::CheckReport;
 use crate::analysis::page::{AnalysisPage, PageOptions};
 use crate::analysis::picture::{SpectrogramOptions, WaveformOptions};
 use crate::analysis::recommend::{RecommendOptions, Recommendation};
-use crate::analysis::{Analysis, PeakParams, Peaks};
+use crate::analysis::{Analysis, Content, PeakParams, Peaks};
 use crate::audio::Spec;
 use crate::config::Settings;
 use crate::dsp::resampler::Quality;
-use crate::engine::{AnalyseOptions, CompareOptions, PeakOptions};
+use crate::engine::{AnalyseOptions, ClassifyOptions, CompareOptions, PeakOptions};
 use crate::error::ErrorCode;
 use crate::events;
 use crate::filters::{FilterInfo, FilterSpec};
@@ -67,6 +67,8 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("check", schema::<CheckReport>()),
         ("analysis", schema::<Analysis>()),
         ("analyse_options", schema::<AnalyseOptions>()),
+        ("classify_options", schema::<ClassifyOptions>()),
+        ("content", schema::<Content>()),
         ("comparison", schema::<Comparison>()),
         ("compare_options", schema::<CompareOptions>()),
         ("waveform_options", schema::<WaveformOptions>()),

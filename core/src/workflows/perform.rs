@@ -110,7 +110,7 @@ impl Perform<'_> {
         let wants = |kind: ReportKind| step.reports.contains(&kind);
         let mut result = Map::from_iter([("file".to_owned(), text(&file)?)]);
         if wants(ReportKind::Quality) || !step.delivery.is_empty() {
-            let report = self.engine.quality(source(), &read, &control)?;
+            let report = self.engine.quality_and_content(source(), &read, &control)?;
             if wants(ReportKind::Loudness) {
                 result.insert("loudness".into(), as_value(&report.loudness)?);
             }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pure_sound::analysis::features::CqtParams;
 use pure_sound::analysis::page::PageOptions;
-use pure_sound::analysis::{Analysis, FingerprintParams, PeakParams};
+use pure_sound::analysis::{Analysis, ContentParams, FingerprintParams, PeakParams};
 use pure_sound::engine::AnalyseOptions;
 use pure_sound::formats::ReadOptions;
 
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::job::ReadArgs;
 use crate::progress::Progress;
 use crate::waveform::{PeakFormat, peak_bytes};
-use crate::{console, report, stdio};
+use crate::{classify, console, report, stdio};
 
 /// Tell what a recording is like: loudness, features, tempo, key, pitch, sound and silence.
 #[derive(Debug, clap::Args)]
@@ -32,6 +32,9 @@ pub struct Args {
     /// Tell what rings from what strikes.
     #[arg(long)]
     pub hpss: bool,
+    /// Tell speech, music, noise and silence apart; see 'classify'.
+    #[arg(long)]
+    pub content: bool,
     /// Make the acoustic fingerprint by which AcoustID finds a recording, as fpcalc does.
     #[arg(long)]
     pub fingerprint: bool,
@@ -69,6 +72,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     options.analysis.features.cqt = args.cqt.then(CqtParams::default);
     options.analysis.features.chroma_cqt = args.cqt;
     options.analysis.features.hpss = args.hpss;
+    options.analysis.content = args.content.then(ContentParams::default);
     options.analysis.fingerprint = args.fingerprint.then(FingerprintParams::default);
     options.analysis.peaks =
         args.peaks.as_ref().map(|_| PeakParams { samples_per_pixel: args.samples_per_pixel, ..PeakParams::default() });
@@ -151,6 +155,9 @@ fn text(a: &Analysis) -> String {
     row("zero-crossing rate", format!("{:.4} (deviation {:.4})", zcr.mean, zcr.std));
     if let Some(ratio) = &a.features.harmonic_ratio {
         row("harmonic part", format!("{:.1} % (deviation {:.1})", 100.0 * ratio.mean, 100.0 * ratio.std));
+    }
+    if let Some(content) = &a.content {
+        row("content", classify::summary(content));
     }
     if let Some(fingerprint) = &a.fingerprint {
         row("fingerprint", fingerprint.text.clone());

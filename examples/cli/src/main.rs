@@ -6,6 +6,7 @@
 mod analyse;
 mod batch;
 mod check;
+mod classify;
 mod compare;
 mod completions;
 mod config;
@@ -68,6 +69,7 @@ enum Command {
     Tags(tags::Args),
     Loudness(loudness::Args),
     Check(check::Args),
+    Classify(classify::Args),
     #[command(alias = "analyze")]
     Analyse(analyse::Args),
     Compare(compare::Args),
@@ -116,6 +118,7 @@ fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Tags(args) => tags::run(context, &args),
         Command::Loudness(args) => loudness::run(context, &args),
         Command::Check(args) => check::run(context, &args),
+        Command::Classify(args) => classify::run(context, &args),
         Command::Analyse(args) => analyse::run(context, &args),
         Command::Compare(args) => compare::run(context, &args),
         Command::Recommend(args) => recommend::run(context, &args),
@@ -158,6 +161,8 @@ mod tests {
             "puresound tags IN --json",
             "puresound tags --json IN",
             "puresound loudness IN --json",
+            "puresound classify IN --json --silence -50 --unknown-below 0.6",
+            "puresound analyse IN --content",
             "puresound analyse IN --json --series --peaks OUT.dat",
             "puresound compare A B --json --no-align --max nmr_db=-6",
             "puresound recommend IN --json",

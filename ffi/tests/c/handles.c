@@ -31,6 +31,7 @@ static void refused_everywhere(uint64_t handle) {
     REFUSED(psnd_engine_measure(handle, &input, NULL, NULL, &text, &error));
     REFUSED(psnd_engine_analyse(handle, &input, NULL, NULL, &text, &error));
     REFUSED(psnd_engine_check(handle, &input, NULL, NULL, NULL, &text, &error));
+    REFUSED(psnd_engine_classify(handle, &input, NULL, NULL, &text, &error));
     REFUSED(psnd_engine_recommend(handle, &input, NULL, NULL, &text, &error));
     REFUSED(psnd_engine_compare(handle, &input, &input, NULL, NULL, &text, &error));
     REFUSED(psnd_engine_waveform_peaks(handle, &input, NULL, NULL, &text, &error));

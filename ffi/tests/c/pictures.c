@@ -83,6 +83,14 @@ static void check_png(uint8_t *data, size_t size, unsigned long width, unsigned 
 static void test_quality(psnd_engine engine, const psnd_input *input) {
     char *text = NULL;
     psnd_input mono = PSND_INPUT_INIT;
+    OK(psnd_engine_classify(engine, input, NULL, NULL, &text, NULL));
+    HOLDS(text, "\"class\":\"");
+    OK(psnd_engine_classify(engine, input, "{\"content\": {\"unknown_below\": 1}}", NULL, &text, NULL));
+    HOLDS(text, "\"class\":\"unknown\"");
+    FAILS(INVALID_VALUE, "\"options\"", psnd_engine_classify(engine, input, "{\"contents\": {}}", NULL, &text, &error));
+    FAILS(OUT_OF_RANGE, "silence_dbfs", psnd_engine_classify(engine, input, "{\"content\": {\"silence_dbfs\": 1}}", NULL, &text, &error));
+    FAILS(INVALID_VALUE, "\"input\"", psnd_engine_classify(engine, NULL, NULL, NULL, &text, &error));
+    FAILS(INVALID_VALUE, "out_json", psnd_engine_classify(engine, input, NULL, NULL, NULL, &error));
     OK(psnd_engine_recommend(engine, input, NULL, NULL, &text, NULL));
     HOLDS(text, "\"recipe\":{");
     OK(psnd_engine_recommend(engine, input, "{\"content\": \"music\"}", NULL, &text, NULL));

@@ -145,6 +145,7 @@ void test_pictures() {
     const auto input = puresound::Input::audio(audio);
     const std::string text = "no audio at all, but some bytes of text";
     const auto none = puresound::Input::bytes(text.data(), text.size());
+    CHECK(has(engine.classify(input), "\"class\":\""));
     CHECK(has(engine.recommend(input, "{\"content\": \"speech\"}"), "\"content\":\"speech\""));
     CHECK(has(engine.compare(input, input), "\"identical\":true"));
     CHECK(thrown([&] { engine.compare(input, none); }) == PSND_STATUS_NOT_AUDIO);

@@ -387,6 +387,12 @@ static cJSON *op_check(context *self) {
     return taken(out);
 }
 
+static cJSON *op_classify(context *self) {
+    char *out = NULL;
+    TRY(psnd_engine_classify(self->engine, self->given, json(self->args, "options"), NULL, &out, &self->error));
+    return taken(out);
+}
+
 static cJSON *op_recommend(context *self) {
     char *out = NULL;
     TRY(psnd_engine_recommend(self->engine, self->given, json(self->args, "options"), NULL, &out, &self->error));
@@ -1270,7 +1276,7 @@ static const struct {
 } operations[] = {
     {"version", op_version}, {"error_table", op_error_table}, {"presets", op_presets}, {"preset", op_preset}, {"filters", op_filters},
     {"schema", op_schema}, {"recipe", op_recipe}, {"config", op_config}, {"probe", op_probe}, {"tags", op_tags}, {"measure", op_measure}, {"analyse", op_analyse}, {"check", op_check},
-    {"recommend", op_recommend}, {"compare", op_compare}, {"waveform_peaks", op_waveform_peaks}, {"picture", op_picture},
+    {"classify", op_classify}, {"recommend", op_recommend}, {"compare", op_compare}, {"waveform_peaks", op_waveform_peaks}, {"picture", op_picture},
     {"page", op_page}, {"page_of_two", op_page_of_two},
     {"plan", op_plan}, {"process", op_process}, {"decode", op_decode}, {"encode", op_encode}, {"chain", op_chain}, {"meter", op_meter},
     {"resample", op_resample}, {"stream_decode", op_stream_decode}, {"stream_encode", op_stream_encode}, {"events", op_events},

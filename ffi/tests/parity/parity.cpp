@@ -674,6 +674,7 @@ const std::map<std::string, std::function<Json(const Context &)>> &operations() 
         {"check", [](const Context &self) {
              return Json::parse(self.engine.check(self.input.get(), json(self.args, "specifications"), json(self.args, "options")));
          }},
+        {"classify", [](const Context &self) { return Json::parse(self.engine.classify(self.input.get(), json(self.args, "options"))); }},
         {"recommend", [](const Context &self) { return Json::parse(self.engine.recommend(self.input.get(), json(self.args, "options"))); }},
         {"compare", op_compare},
         {"waveform_peaks", [](const Context &self) {

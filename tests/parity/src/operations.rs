@@ -53,6 +53,7 @@ pub fn run(op: &str, args: &Value) -> Outcome {
                 &Control::default(),
             )?)?)
         }
+        "classify" => pictures::classify(args),
         "recommend" => pictures::recommend(args),
         "compare" => pictures::compare(args),
         "waveform_peaks" => pictures::waveform_peaks(args),

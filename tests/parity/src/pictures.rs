@@ -12,6 +12,11 @@ fn input_of(args: &Value, key: &str) -> Result<Source, Failure> {
     input::source(args.get(key).unwrap_or(&Value::Null))
 }
 
+pub fn classify(args: &Value) -> Outcome {
+    let options = argument(args, "options")?;
+    Ok(serde_json::to_value(engine(args)?.classify(input_of(args, "input")?, &options, &Control::default())?)?)
+}
+
 pub fn recommend(args: &Value) -> Outcome {
     let options = argument(args, "options")?;
     Ok(serde_json::to_value(engine(args)?.recommend(input_of(args, "input")?, &options, &Control::default())?)?)

@@ -78,7 +78,7 @@ impl Painter {
         Ok(Self {
             media: media.clone(),
             frames: 0,
-            quality: QualityAnalyser::new(spec, QualityParams { declared_bits })?,
+            quality: QualityAnalyser::new(spec, QualityParams { declared_bits, content: None })?,
             analyser: analysis.map(|params| Analyser::new(spec, params)).transpose()?,
             peaks: WaveformPeaks::new(
                 spec,

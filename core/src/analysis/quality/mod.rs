@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use verdict::{MAX_SPANS, Severity, Span, Verdict, VerdictName};
 
+use super::content::{Content, ContentClassifier, ContentParams};
 use crate::audio::{Buffer, Spec};
 use crate::error::{Error, Result};
 use crate::meter::{Loudness, LoudnessMeter, MeterOptions};
@@ -33,11 +34,13 @@ use crate::meter::{Loudness, LoudnessMeter, MeterOptions};
 const NO_AUDIO: f32 = 1e6;
 
 /// What is known of the samples beside their values.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct QualityParams {
     /// Bits of the integer words that the samples were stored in; none: not known, or floats.
     pub declared_bits: Option<u32>,
+    /// Tell speech, music and noise apart as well; without, that is not done.
+    pub content: Option<ContentParams>,
 }
 
 /// What was measured. A value that the recording is too short, too quiet or has too few channels for is none.
@@ -99,6 +102,9 @@ pub struct QualityReport {
     pub measurements: Measurements,
     /// Loudness, range, peaks.
     pub loudness: Loudness,
+    /// Speech, music, noise, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
 }
 
 impl QualityReport {
@@ -134,6 +140,7 @@ pub struct QualityAnalyser {
     spectra: spectrum::Spectra,
     noise: noise::Noise,
     bandwidth: bandwidth::Bandwidth,
+    content: Option<ContentClassifier>,
 }
 
 impl QualityAnalyser {
@@ -166,6 +173,7 @@ impl QualityAnalyser {
             spectra: spectrum::Spectra::new(hop, channels),
             noise: noise::Noise::new(rate_hz, hop + 1),
             bandwidth: bandwidth::Bandwidth::new(rate_hz, hop + 1),
+            content: params.content.as_ref().map(|content| ContentClassifier::new(spec, content)).transpose()?,
         })
     }
 
@@ -195,14 +203,14 @@ impl QualityAnalyser {
             }
             start += count;
             if self.waiting.frames() == self.hop {
-                self.hop();
+                self.hop()?;
             }
         }
         Ok(())
     }
 
     /// Looks at the frames that wait.
-    fn hop(&mut self) {
+    fn hop(&mut self) -> Result<()> {
         let block = &self.waiting;
         self.loudness.push(block);
         for (channel, samples) in block.channels().enumerate() {
@@ -219,8 +227,12 @@ impl QualityAnalyser {
             self.noise.push(&self.spectra.power, self.spectra.mean_square);
             self.bandwidth.push(&self.spectra.power, self.spectra.mean_square);
         }
+        if let Some(content) = &mut self.content {
+            content.push(block)?;
+        }
         self.frames += block.frames() as u64;
         self.waiting.set_frames(0);
+        Ok(())
     }
 
     /// The report of all that was pushed.
@@ -229,7 +241,7 @@ impl QualityAnalyser {
     /// [`Error::Empty`] when nothing was pushed.
     pub fn finish(mut self) -> Result<QualityReport> {
         if !self.waiting.is_empty() {
-            self.hop();
+            self.hop()?;
         }
         if self.frames == 0 {
             return Err(Error::Empty);
@@ -299,6 +311,7 @@ impl QualityAnalyser {
                 crest_db: range.crest_db,
             },
             loudness,
+            content: self.content.map(ContentClassifier::finish).transpose()?,
         })
     }
 }

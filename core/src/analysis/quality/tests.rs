@@ -234,7 +234,7 @@ fn the_channels_are_held_against_each_other() {
 
 #[test]
 fn words_longer_than_the_samples_need_are_told() {
-    let params = |bits| QualityParams { declared_bits: Some(bits) };
+    let params = |bits| QualityParams { declared_bits: Some(bits), content: None };
     let named = |bits| judge_params(&[voice(3.0)], params(bits), 4_096).verdict(VerdictName::FakeBitDepth).is_some();
     assert!(named(24) && !named(16));
     let fine = mapped(|x| (x * 0.77 * 8_388_608.0).round() / 8_388_608.0);

@@ -11,6 +11,7 @@ mod tests;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::content::ContentClass;
 use super::quality::{QualityReport, Verdict};
 use crate::audio::ChannelLayout;
 use crate::error::{Error, Result};
@@ -37,7 +38,7 @@ pub enum ContentHint {
 pub struct RecommendOptions {
     /// How to read the input.
     pub read: ReadOptions,
-    /// What it is, when that is known; default: what the measurements look like.
+    /// What it is, when that is known; default: what is heard.
     pub content: Option<ContentHint>,
 }
 
@@ -111,7 +112,7 @@ pub struct Advice {
 /// What to do with a recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recommendation {
-    /// What it is: as the caller said, else as the preset is for; none when nothing speaks for either.
+    /// What it is: as the caller said, else as was heard, else as the preset is for; none when nothing speaks for either.
     pub content: Option<ContentHint>,
     /// The preset, with the facts that speak for it.
     pub preset: Suggestion,
@@ -145,14 +146,14 @@ pub fn recommend(
 ) -> Result<Recommendation> {
     let mut facts = Facts::of(report);
     if let Some(content) = content {
-        let fact = if content == ContentHint::Speech { Fact::Speech } else { Fact::Music };
-        facts = facts.with(fact, 1.0);
+        let speech = if content == ContentHint::Speech { 1.0 } else { 0.0 };
+        facts = facts.with(Fact::Speech, speech).with(Fact::Music, 1.0 - speech);
     }
     // One that sets no level is only the beginning of another one.
     let levels = |s: &Suggestion| presets.get(&s.preset).is_ok_and(|preset| preset.recipe.level.is_some());
     let mut possible = suggest(&facts).into_iter().filter(levels).collect::<Vec<_>>().into_iter();
     let preset = possible.next().unwrap_or(Suggestion { preset: FALLBACK.into(), points: 0, reasons: Vec::new() });
-    let content = content.or_else(|| content_of(presets, &preset));
+    let content = content.or_else(|| heard(report)).or_else(|| content_of(presets, &preset));
     let mut recipe = presets.recipe(&preset.preset, &serde_json::json!({}))?;
     let filters = filters(report, &facts, content, &mut recipe)?;
     let layout = layout(report, &facts, &mut recipe);
@@ -175,6 +176,15 @@ pub fn recommend(
         advice,
         recipe,
     })
+}
+
+/// What was heard, when that is speech or music.
+fn heard(report: &QualityReport) -> Option<ContentHint> {
+    match report.content.as_ref()?.class {
+        ContentClass::Speech | ContentClass::SpeechOverMusic => Some(ContentHint::Speech),
+        ContentClass::Music => Some(ContentHint::Music),
+        ContentClass::Noise | ContentClass::Silence | ContentClass::Unknown => None,
+    }
 }
 
 /// What a preset is made for.
