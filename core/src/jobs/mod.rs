@@ -22,6 +22,7 @@ mod bench;
 mod conformance;
 mod failure;
 mod job;
+mod lookout;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
