@@ -34,6 +34,7 @@ mod service;
 mod settings;
 #[cfg(test)]
 mod simulation;
+mod slots;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 #[cfg(feature = "sqlite")]

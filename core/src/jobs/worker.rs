@@ -12,6 +12,7 @@ use super::failure::{FailureClass, JobError};
 use super::job::{Job, JobId, JobState, Published, check_name};
 use super::lookout::Lookout;
 use super::scope::{Gate, Scope};
+use super::slots::{Slot, Slots};
 use super::store::{ClaimRequest, Claimed, JobFilter, JobStore, Lease};
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
@@ -56,6 +57,8 @@ struct Running {
     /// Bits of the part that is done.
     progress: AtomicU64,
     stop: Mutex<Option<Stop>>,
+    /// Its place at work, until its files are whole.
+    slot: Mutex<Option<Slot>>,
 }
 
 /// A handler's border with its worker. Clones are of the same run.
@@ -70,6 +73,7 @@ impl JobRun {
             cancel: CancelToken::new(),
             progress: AtomicU64::new(0),
             stop: Mutex::new(None),
+            slot: Mutex::new(None),
         }))
     }
 
@@ -85,15 +89,23 @@ impl JobRun {
 
     /// Asks for leave to give a file its name. With `Ok` that was noted durably, and the file may have it.
     ///
+    /// For a job's last steps: from here on it mostly waits for the disk, and its pool begins another one.
+    ///
     /// # Errors
     /// [`Error::Cancelled`] when the job is not this worker's any more, or should stop; those of the store.
     pub fn publish(&self, file: &Published) -> Result<()> {
         self.0.cancel.check()?;
+        self.leave_slot();
         if self.0.store.publish(&self.0.lease, file)?.is_none() {
             self.stop(Stop::Lost);
             return Err(Error::Cancelled);
         }
         Ok(())
+    }
+
+    /// What is left waits for the disk more than it works: the pool may begin another job. Again as often as one likes.
+    pub(super) fn leave_slot(&self) {
+        drop(lock(&self.0.slot).take());
     }
 
     /// Ends the run; the first reason counts, but for a lost lease, which beats all.
@@ -116,7 +128,8 @@ impl JobRun {
 pub struct WorkerOptions {
     /// Name for people; each thread adds its number.
     pub name: String,
-    /// Jobs at the same time, at least 1.
+    /// Jobs at the same time, at least 1. With 2 or more, a job that is publishing does not count: while it waits for the disk, the next
+    /// one is begun. With 1, each is over before the next one.
     pub threads: usize,
     /// Queues to serve; none means all.
     pub queues: Vec<String>,
@@ -171,6 +184,8 @@ struct Shared {
     left: Condvar,
     /// For those who have nothing to do.
     lookout: Lookout,
+    /// For those who have, or look for it.
+    slots: Arc<Slots>,
 }
 
 /// Threads that take a job or have one.
@@ -223,11 +238,14 @@ impl WorkerPool {
             room: Mutex::default(),
             left: Condvar::new(),
             lookout: Lookout::default(),
+            slots: Slots::new(threads),
         });
         let mut pool = Self { shared, threads: Vec::new(), keeper: None };
         let keeper = Arc::clone(&pool.shared);
         pool.keeper = Some(spawn("puresound-leases".into(), move || keeper.keep())?);
-        for number in 1..=threads {
+        // Some more than work at the same time, for the jobs that are publishing.
+        let spare = if threads > 1 { threads.div_ceil(2) } else { 0 };
+        for number in 1..=threads + spare {
             let shared = Arc::clone(&pool.shared);
             pool.threads.push(spawn(format!("puresound-job-{number}"), move || shared.work(number))?);
         }
@@ -329,11 +347,12 @@ impl Shared {
             kinds: self.handlers.keys().cloned().collect(),
             lease_ms: self.options.lease_ms,
         };
-        let (mut seen, mut post) = (0, self.lookout.post());
+        let (mut seen, mut post, mut slot) = (0, self.lookout.post(), None);
         // True while this thread has the room reserved.
         let mut alone = false;
         while !self.stopping.load(Ordering::Acquire) {
-            if !self.enter(alone) {
+            slot = slot.or_else(|| self.slots.take(IDLE));
+            if slot.is_none() || !self.enter(alone) {
                 continue;
             }
             let asked = Instant::now();
@@ -343,7 +362,7 @@ impl Shared {
                     post.found();
                     let mut next = Some((claimed, asked));
                     while let Some((claimed, asked)) = next {
-                        (next, alone) = self.work_on(&claimed, asked, alone, &request);
+                        (next, alone) = self.work_on(&claimed, asked, alone, &request, &mut slot);
                     }
                     continue;
                 }
@@ -401,6 +420,7 @@ impl Shared {
         asked: Instant,
         mut alone: bool,
         request: &ClaimRequest,
+        slot: &mut Option<Slot>,
     ) -> (Option<Taken>, bool) {
         let (status, spec) = (&claimed.job.status, &claimed.job.spec);
         let suspect = status.crashes > 0 && status.crashes + 1 >= spec.max_crashes;
@@ -423,7 +443,7 @@ impl Shared {
         drop(room);
         self.left.notify_all();
         // Who is alone lets the others in again first.
-        let next = self.one(claimed, asked, (!alone).then_some(request));
+        let next = self.one(claimed, asked, (!alone).then_some(request), slot);
         if next.is_none() {
             self.leave(alone);
         }
@@ -431,10 +451,17 @@ impl Shared {
     }
 
     /// Does one job. `asked` is from before the claim: the lease is not younger than that. When it is done, another one may be taken
-    /// together with that, as `request` says.
-    fn one(&self, claimed: &Claimed, asked: Instant, request: Option<&ClaimRequest>) -> Option<Taken> {
+    /// together with that, as `request` says, when the `slot` was kept.
+    fn one(
+        &self,
+        claimed: &Claimed,
+        asked: Instant,
+        request: Option<&ClaimRequest>,
+        slot: &mut Option<Slot>,
+    ) -> Option<Taken> {
         let job = &claimed.job;
         let run = JobRun::new(claimed, &self.store);
+        *lock(&run.0.slot) = slot.take();
         let kept = Kept {
             run: run.clone(),
             begun: asked,
@@ -452,6 +479,8 @@ impl Shared {
             Some(handler) => guarded(|| Ok(handler.run(job, &run))).unwrap_or_else(|panic| Err(panic.into())),
             None => Err(Error::unsupported("kind of job", &job.spec.kind).into()),
         };
+        *slot = lock(&run.0.slot).take();
+        let request = request.filter(|_| slot.is_some());
         // Still kept: the lease is renewed while its end is being written.
         let mut next = None;
         let state = self.written(|| self.finish(claimed, &run, &outcome, request, &mut next));
