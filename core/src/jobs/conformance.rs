@@ -525,6 +525,26 @@ cases! {
         assert!(matches!(w.store.complete(&lease, Some(large)), Err(Error::LimitExceeded { .. })));
         assert_eq!(w.store.complete(&lease, None).unwrap(), Some(()));
     }
+    a_job_is_completed_and_the_next_one_given_together |w| {
+        let ids: Vec<_> = (0..2).map(|_| w.add(spec())).collect();
+        // The first one makes room for the second.
+        w.store.set_limits(&Scope::All, Limits { max_running: Some(1), rate: None }).unwrap();
+        let (old, request) = (w.take().lease, ClaimRequest::new("w"));
+        let (done, next) = w.store.complete_and_claim(&old, Some(json!(1)), &request).unwrap();
+        let next = next.unwrap();
+        assert_eq!((done, w.state(ids[0]), w.job(ids[0]).status.result), (Some(()), JobState::Succeeded, Some(json!(1))));
+        assert_eq!((next.job.id, w.state(ids[1])), (ids[1], JobState::Running));
+        let large = json!("x".repeat(MAX_DOCUMENT_BYTES));
+        let refused = w.store.complete_and_claim(&next.lease, Some(large), &request);
+        assert!(matches!(refused, Err(Error::LimitExceeded { .. })));
+        assert_eq!(w.state(ids[1]), JobState::Running, "still held");
+        assert_eq!(w.store.complete_and_claim(&next.lease, None, &request).unwrap(), (Some(()), None));
+        // Who lost a lease writes nothing, and may go on with something else.
+        let third = w.add(spec());
+        let (done, next) = w.store.complete_and_claim(&next.lease, Some(json!(2)), &request).unwrap();
+        assert_eq!((done, next.unwrap().job.id), (None, third));
+        assert_eq!(w.job(ids[1]).status.result, None);
+    }
     published_files_are_noted_once_each |w| {
         let id = w.add(spec());
         let lease = w.take().lease;

@@ -22,6 +22,7 @@ mod bench;
 mod conformance;
 mod failure;
 mod job;
+mod lookout;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -33,6 +34,7 @@ mod service;
 mod settings;
 #[cfg(test)]
 mod simulation;
+mod slots;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 #[cfg(feature = "sqlite")]

@@ -190,6 +190,8 @@ impl NewFile for Gated {
     }
 
     fn publish(self: Box<Self>, replace: bool) -> io::Result<bool> {
+        // So early, because the next job is asked for at the store while this file goes to the disk.
+        self.run.leave_slot();
         let mut handle = self.file.handle()?;
         // What is noted has to be on disk before the note is.
         handle.sync()?;

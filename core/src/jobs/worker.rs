@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::failure::{FailureClass, JobError};
 use super::job::{Job, JobId, JobState, Published, check_name};
+use super::lookout::Lookout;
 use super::scope::{Gate, Scope};
+use super::slots::{Slot, Slots};
 use super::store::{ClaimRequest, Claimed, JobFilter, JobStore, Lease};
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
@@ -55,6 +57,8 @@ struct Running {
     /// Bits of the part that is done.
     progress: AtomicU64,
     stop: Mutex<Option<Stop>>,
+    /// Its place at work, until its files are whole.
+    slot: Mutex<Option<Slot>>,
 }
 
 /// A handler's border with its worker. Clones are of the same run.
@@ -69,6 +73,7 @@ impl JobRun {
             cancel: CancelToken::new(),
             progress: AtomicU64::new(0),
             stop: Mutex::new(None),
+            slot: Mutex::new(None),
         }))
     }
 
@@ -84,15 +89,23 @@ impl JobRun {
 
     /// Asks for leave to give a file its name. With `Ok` that was noted durably, and the file may have it.
     ///
+    /// For a job's last steps: from here on it mostly waits for the disk, and its pool begins another one.
+    ///
     /// # Errors
     /// [`Error::Cancelled`] when the job is not this worker's any more, or should stop; those of the store.
     pub fn publish(&self, file: &Published) -> Result<()> {
         self.0.cancel.check()?;
+        self.leave_slot();
         if self.0.store.publish(&self.0.lease, file)?.is_none() {
             self.stop(Stop::Lost);
             return Err(Error::Cancelled);
         }
         Ok(())
+    }
+
+    /// What is left waits for the disk more than it works: the pool may begin another job. Again as often as one likes.
+    pub(super) fn leave_slot(&self) {
+        drop(lock(&self.0.slot).take());
     }
 
     /// Ends the run; the first reason counts, but for a lost lease, which beats all.
@@ -115,7 +128,8 @@ impl JobRun {
 pub struct WorkerOptions {
     /// Name for people; each thread adds its number.
     pub name: String,
-    /// Jobs at the same time, at least 1.
+    /// Jobs at the same time, at least 1. With 2 or more, a job that is publishing does not count: while it waits for the disk, the next
+    /// one is begun. With 1, each is over before the next one.
     pub threads: usize,
     /// Queues to serve; none means all.
     pub queues: Vec<String>,
@@ -138,6 +152,9 @@ const TICK: Duration = Duration::from_millis(50);
 const PROGRESS: Duration = Duration::from_millis(250);
 /// Pause after an error of the store.
 const AWAY: Duration = Duration::from_millis(500);
+
+/// A job that was taken, and when it was asked for.
+type Taken = (Claimed, Instant);
 
 /// A run, as the keeper of leases sees it.
 struct Kept {
@@ -165,6 +182,10 @@ struct Shared {
     room: Mutex<Room>,
     /// Rings when somebody leaves the room.
     left: Condvar,
+    /// For those who have nothing to do.
+    lookout: Lookout,
+    /// For those who have, or look for it.
+    slots: Arc<Slots>,
 }
 
 /// Threads that take a job or have one.
@@ -216,11 +237,15 @@ impl WorkerPool {
             kept: Mutex::default(),
             room: Mutex::default(),
             left: Condvar::new(),
+            lookout: Lookout::default(),
+            slots: Slots::new(threads),
         });
         let mut pool = Self { shared, threads: Vec::new(), keeper: None };
         let keeper = Arc::clone(&pool.shared);
         pool.keeper = Some(spawn("puresound-leases".into(), move || keeper.keep())?);
-        for number in 1..=threads {
+        // Some more than work at the same time, for the jobs that are publishing.
+        let spare = if threads > 1 { threads.div_ceil(2) } else { 0 };
+        for number in 1..=threads + spare {
             let shared = Arc::clone(&pool.shared);
             pool.threads.push(spawn(format!("puresound-job-{number}"), move || shared.work(number))?);
         }
@@ -276,6 +301,7 @@ impl WorkerPool {
 
     fn end(&mut self, patience: Duration) -> usize {
         self.shared.stopping.store(true, Ordering::Release);
+        self.shared.lookout.close();
         let deadline = Instant::now().checked_add(patience);
         while self.threads.iter().any(|t| !t.is_finished()) && deadline.is_none_or(|at| Instant::now() < at) {
             std::thread::sleep(Duration::from_millis(5));
@@ -321,24 +347,29 @@ impl Shared {
             kinds: self.handlers.keys().cloned().collect(),
             lease_ms: self.options.lease_ms,
         };
-        let mut seen = 0;
+        let (mut seen, mut post, mut slot) = (0, self.lookout.post(), None);
         // True while this thread has the room reserved.
         let mut alone = false;
         while !self.stopping.load(Ordering::Acquire) {
-            if !self.enter(alone) {
+            slot = slot.or_else(|| self.slots.take(IDLE));
+            if slot.is_none() || !self.enter(alone) {
                 continue;
             }
             let asked = Instant::now();
             let claimed = self.store.claim(&request);
             let next = match claimed {
                 Ok(Some(claimed)) => {
-                    alone = self.work_on(&claimed, asked, alone);
+                    post.found();
+                    let mut next = Some((claimed, asked));
+                    while let Some((claimed, asked)) = next {
+                        (next, alone) = self.work_on(&claimed, asked, alone, &request, &mut slot);
+                    }
                     continue;
                 }
                 other => {
                     self.leave(alone);
                     alone = false;
-                    other.and_then(|_| self.store.wait(seen, IDLE))
+                    other.and_then(|_| if post.rest() { self.store.wait(seen, IDLE) } else { Ok(seen) })
                 }
             };
             match next {
@@ -381,8 +412,16 @@ impl Shared {
         self.left.notify_all();
     }
 
-    /// Does what was taken, or hands it back when it must be alone and is not; true when the room is reserved for this thread then.
-    fn work_on(&self, claimed: &Claimed, asked: Instant, mut alone: bool) -> bool {
+    /// Does what was taken, or hands it back when it must be alone and is not. What was taken next, with which this thread is still in the
+    /// room; and whether the room is reserved for it.
+    fn work_on(
+        &self,
+        claimed: &Claimed,
+        asked: Instant,
+        mut alone: bool,
+        request: &ClaimRequest,
+        slot: &mut Option<Slot>,
+    ) -> (Option<Taken>, bool) {
         let (status, spec) = (&claimed.job.status, &claimed.job.spec);
         let suspect = status.crashes > 0 && status.crashes + 1 >= spec.max_crashes;
         let mut room = lock(&self.room);
@@ -392,7 +431,7 @@ impl Shared {
             drop(room);
             self.written(|| Ok(self.store.hand_back(&claimed.lease)?.map(|()| JobState::Available)));
             self.leave(false);
-            return ours;
+            return (None, ours);
         }
         if suspect {
             room.reserved = true;
@@ -403,15 +442,26 @@ impl Shared {
         alone = suspect;
         drop(room);
         self.left.notify_all();
-        self.one(claimed, asked);
-        self.leave(alone);
-        false
+        // Who is alone lets the others in again first.
+        let next = self.one(claimed, asked, (!alone).then_some(request), slot);
+        if next.is_none() {
+            self.leave(alone);
+        }
+        (next, false)
     }
 
-    /// Does one job. `asked` is from before the claim: the lease is not younger than that.
-    fn one(&self, claimed: &Claimed, asked: Instant) {
+    /// Does one job. `asked` is from before the claim: the lease is not younger than that. When it is done, another one may be taken
+    /// together with that, as `request` says, when the `slot` was kept.
+    fn one(
+        &self,
+        claimed: &Claimed,
+        asked: Instant,
+        request: Option<&ClaimRequest>,
+        slot: &mut Option<Slot>,
+    ) -> Option<Taken> {
         let job = &claimed.job;
         let run = JobRun::new(claimed, &self.store);
+        *lock(&run.0.slot) = slot.take();
         let kept = Kept {
             run: run.clone(),
             begun: asked,
@@ -429,18 +479,39 @@ impl Shared {
             Some(handler) => guarded(|| Ok(handler.run(job, &run))).unwrap_or_else(|panic| Err(panic.into())),
             None => Err(Error::unsupported("kind of job", &job.spec.kind).into()),
         };
+        *slot = lock(&run.0.slot).take();
+        let request = request.filter(|_| slot.is_some());
         // Still kept: the lease is renewed while its end is being written.
-        let state = self.written(|| self.finish(claimed, &run, &outcome));
+        let mut next = None;
+        let state = self.written(|| self.finish(claimed, &run, &outcome, request, &mut next));
         lock(&self.kept).remove(&(job.id, claimed.lease.token));
         if let Some(state) = state {
             let why = outcome.err().filter(|_| state != JobState::Succeeded).map(|e| e.message);
             self.tell_state(job.id, state, job.status.claims, why);
         }
+        next
     }
 
-    /// Writes the end of a run. Where the job went; none when it is somebody else's.
-    fn finish(&self, claimed: &Claimed, run: &JobRun, outcome: &Result<Value, JobError>) -> Result<Option<JobState>> {
+    /// Writes the end of a run. Where the job went; none when it is somebody else's. What was taken with that is put into `next`.
+    fn finish(
+        &self,
+        claimed: &Claimed,
+        run: &JobRun,
+        outcome: &Result<Value, JobError>,
+        request: Option<&ClaimRequest>,
+        next: &mut Option<Taken>,
+    ) -> Result<Option<JobState>> {
         let lease = &claimed.lease;
+        if let (Ok(result), None, Some(request)) = (outcome, run.stopped(), request)
+            && self.may_go_on()
+        {
+            let asked = Instant::now();
+            // What is wrong with one of the two shows again when this one is written alone.
+            if let Ok((done, taken)) = self.store.complete_and_claim(lease, Some(result.clone()), request) {
+                *next = taken.map(|taken| (taken, asked));
+                return Ok(done.map(|()| JobState::Succeeded));
+            }
+        }
         let error = match (outcome, run.stopped()) {
             (_, Some(Stop::Lost)) => return Ok(None),
             (Ok(result), _) => match self.store.complete(lease, Some(result.clone())) {
@@ -466,8 +537,13 @@ impl Shared {
         self.store.fail(lease, &error)
     }
 
+    /// False when a thread should look around before it takes another job.
+    fn may_go_on(&self) -> bool {
+        !self.stopping.load(Ordering::Acquire) && !lock(&self.room).reserved
+    }
+
     /// Writes again while the store is away, as long as the lease may hold.
-    fn written(&self, write: impl Fn() -> Result<Option<JobState>>) -> Option<JobState> {
+    fn written(&self, mut write: impl FnMut() -> Result<Option<JobState>>) -> Option<JobState> {
         let deadline = Instant::now() + Duration::from_millis(self.options.lease_ms);
         loop {
             match write() {

@@ -262,3 +262,58 @@ fn a_pool_is_idle_when_nothing_is_left_for_it() {
     let elsewhere = store.claim(&ClaimRequest { kinds: vec!["other".into()], ..ClaimRequest::new("x") }).unwrap();
     assert!(elsewhere.is_some() && pool.is_idle().unwrap(), "of a kind that it does not know");
 }
+
+/// Who began, of three jobs that go on as long as the first one of them: the first, after it has published, and the others.
+fn begun_beside_one_that_publishes(threads: usize) -> u32 {
+    let store = memory();
+    let ids: Vec<_> = (0..3).map(|n| add(&store, JobSpec::new("k", json!(n)))).collect();
+    let (begun, go_on) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (count, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let work = move |job: &Job, run: &JobRun| {
+        if job.spec.payload == json!(0) {
+            run.publish(&file("a"))?;
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+        while wait.load(Ordering::SeqCst) == 0 {
+            run.cancel().pause(Duration::from_millis(1))?;
+        }
+        Ok(Value::Null)
+    };
+    let pool = pool(&store, threads, 30_000, handlers(work));
+    until(&store, ids[0], JobState::Publishing);
+    let patience = std::time::Instant::now();
+    // Those who may begin do; whoever may not, would have in this time.
+    while begun.load(Ordering::SeqCst) < 3 && patience.elapsed() < Duration::from_millis(300) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let now = begun.load(Ordering::SeqCst);
+    go_on.store(1, Ordering::SeqCst);
+    ids.iter().for_each(|id| drop(until(&store, *id, JobState::Succeeded)));
+    assert_eq!(pool.stop(Duration::from_secs(60)), 0);
+    now
+}
+
+#[test]
+fn a_job_is_begun_beside_one_that_publishes_unless_they_go_one_by_one() {
+    assert_eq!(begun_beside_one_that_publishes(2), 3);
+    assert_eq!(begun_beside_one_that_publishes(1), 1);
+}
+
+#[test]
+fn no_more_jobs_than_said_are_at_work() {
+    let store = memory();
+    let ids: Vec<_> = (0..40).map(|_| add(&store, spec())).collect();
+    let (inside, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (count, crowd) = (Arc::clone(&inside), Arc::clone(&most));
+    let work = move |_: &Job, run: &JobRun| {
+        crowd.fetch_max(count.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        run.cancel().pause(Duration::from_millis(2))?;
+        count.fetch_sub(1, Ordering::SeqCst);
+        run.publish(&file("a"))?;
+        Ok(Value::Null)
+    };
+    let pool = pool(&store, 3, 30_000, handlers(work));
+    ids.iter().for_each(|id| drop(until(&store, *id, JobState::Succeeded)));
+    assert!((1..=3).contains(&most.load(Ordering::SeqCst)));
+    assert_eq!(pool.stop(Duration::from_secs(60)), 0);
+}

@@ -118,6 +118,10 @@ impl WorkflowPool {
     /// # Errors
     /// Those of the store.
     pub fn is_idle(&self) -> Result<bool> {
+        // What is in hand here needs no look at the store, which is asked often while there is much to do.
+        if [&self.runs, &self.steps].into_iter().flatten().any(|pool| pool.running() > 0) {
+            return Ok(false);
+        }
         // First the runs: without one, nobody asks for another step in between.
         for pool in [&self.runs, &self.steps].into_iter().flatten() {
             if !pool.is_idle()? {

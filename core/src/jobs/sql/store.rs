@@ -12,9 +12,9 @@ pub(in crate::jobs) enum Purpose {
 }
 
 /// Implements `JobStore` by the functions `write(purpose, work)`, `read(work)` and `changed(seen, timeout)` of a type. The work may be
-/// run more than once.
+/// run more than once. What comes after the type replaces functions that the trait brings.
 macro_rules! job_store {
-    ($store:ty) => {
+    ($store:ty $(, $($own:tt)*)?) => {
         impl $crate::jobs::JobStore for $store {
             fn enqueue(&self, specs: Vec<JobSpec>) -> Result<Vec<Enqueued>> {
                 let requests = Request::all(specs)?;
@@ -109,6 +109,7 @@ macro_rules! job_store {
             fn wait(&self, seen: u64, timeout: Duration) -> Result<u64> {
                 self.changed(seen, timeout)
             }
+            $($($own)*)?
         }
     };
 }
