@@ -1192,6 +1192,21 @@ psnd_status psnd_engine_check(psnd_engine engine,
                               psnd_error **out_error);
 
 /**
+ * Tells speech, music, speech over music, noise and silence in an input apart, and where somebody speaks. The result is JSON, see the schema
+ * 'content'. 'options_json': see the schema 'classify_options', NULL for the defaults.
+ *
+ * The caller sees to it:
+ * As 'psnd_engine_measure'.
+ */
+PSND_API
+psnd_status psnd_engine_classify(psnd_engine engine,
+                                 const psnd_input *input,
+                                 const char *options_json,
+                                 const psnd_call *call,
+                                 char **out_json,
+                                 psnd_error **out_error);
+
+/**
  * Tells what to do with an input: a preset, filters, channels, codec and bit rate, each with its reason and what was measured, and all of
  * it as a recipe without outputs, in the field 'recipe'. The whole input is looked at. The result is JSON, see the schema
  * 'recommendation'. 'options_json': see the schema 'recommend_options', NULL for the defaults; '{"content": "speech"}' says what it is.

@@ -89,6 +89,8 @@ export type Analysis = {
   tonal: Tonal
   /** Sound and silence. */
   activity: Activity
+  /** Speech, music, noise, when asked for. */
+  content: Content | null
   /** Waveform peaks, when asked for. */
   waveform: Peaks | null
   /** Acoustic fingerprint, when asked for. */
@@ -117,6 +119,8 @@ export type AnalysisParams = {
   key_profile: KeyProfile
   /** Sound and silence. */
   activity: ActivityParams
+  /** Speech, music, noise; without, they are not told apart. */
+  content: ContentParams | null
   /** Waveform peaks; without, there are none. */
   peaks: PeakParams | null
   /** Acoustic fingerprint; without, there is none. */
@@ -135,6 +139,8 @@ export type AnalysisParamsInput = {
   key_profile?: KeyProfile
   /** Sound and silence. */
   activity?: ActivityParamsInput
+  /** Speech, music, noise; without, they are not told apart. */
+  content?: ContentParamsInput | null
   /** Waveform peaks; without, there are none. */
   peaks?: PeakParamsInput | null
   /** Acoustic fingerprint; without, there is none. */
@@ -310,6 +316,14 @@ export type CheckSpecInput = {
   max?: number | null
 }
 
+/** What [`Engine::classify`] is to do. */
+export type ClassifyOptions = {
+  /** How to read the input. */
+  read?: ReadOptions
+  /** What counts as what. */
+  content?: ContentParamsInput
+}
+
 /** How peaks are bent. */
 export type ClipShape = "soft" | "hard" | "tanh" | "cubic"
 
@@ -449,8 +463,65 @@ export type ConfigChange = {
 /** File formats that hold audio. */
 export type Container = ("wav" | "rf64" | "bw64" | "w64" | "aiff" | "aifc" | "caf" | "au" | "flac" | "ogg" | "matroska" | "web_m" | "wav_pack") | "rifx" | "mp4" | "mpeg_audio" | "adts" | "latm" | "other"
 
+/** What a recording is made of. */
+export type Content = {
+  /** What most of it is, silence aside. */
+  class: ContentClass
+  /** Mean probability of that over what is not silent, 0 to 1. */
+  confidence: number
+  /** Share of the time with speech, over music or not, 0 to 1. */
+  speech_ratio: number
+  /** Share of the time with music, under speech or not, 0 to 1. */
+  music_ratio: number
+  /** Share of the time with noise alone, 0 to 1. */
+  noise_ratio: number
+  /** Share of the time with silence, 0 to 1. */
+  silence_ratio: number
+  /** Stretches of one class, to the second, without gaps. */
+  segments: ContentSegment[]
+  /** Speaker activity: where somebody speaks, to 10 ms. */
+  voice: Segment[]
+}
+
+/** What a sound is. */
+export type ContentClass = "speech" | "music" | "speech_over_music" | "noise" | "silence" | "unknown"
+
 /** What a recording is, as far as it matters here. */
 export type ContentHint = "speech" | "music"
+
+/** Parameters of the classifier. */
+export type ContentParams = {
+  /**
+   * RMS of a second below which noise counts as silence, in dBFS (a full-scale sine reads -3.01). -80 to 0, default -60. (default
+   * -60)
+   */
+  silence_dbfs: number
+  /** Confidence below which the answer is `unknown`. 0 to 1, default 0.4. (default 0.4) */
+  unknown_below: number
+}
+
+/** Parameters of the classifier. */
+export type ContentParamsInput = {
+  /**
+   * RMS of a second below which noise counts as silence, in dBFS (a full-scale sine reads -3.01). -80 to 0, default -60. (default
+   * -60)
+   */
+  silence_dbfs?: number
+  /** Confidence below which the answer is `unknown`. 0 to 1, default 0.4. (default 0.4) */
+  unknown_below?: number
+}
+
+/** A stretch of one class. */
+export type ContentSegment = {
+  /** Beginning in seconds. */
+  start_s: number
+  /** End in seconds. */
+  end_s: number
+  /** What it is. */
+  class: ContentClass
+  /** Mean probability of the likeliest class, 0 to 1. */
+  confidence: number
+}
 
 /** Bands of the constant-Q transform. Defaults as librosa's. */
 export type CqtParams = {
@@ -4029,6 +4100,8 @@ export type QualityReport = {
   measurements: Measurements
   /** Loudness, range, peaks. */
   loudness: Loudness
+  /** Speech, music, noise, when asked for. */
+  content: Content | null
 }
 
 /** Quantities that a check can look at, measured on the decoded output. */
@@ -4126,13 +4199,13 @@ export type RecipeRecord = {
 export type RecommendOptions = {
   /** How to read the input. */
   read?: ReadOptions
-  /** What it is, when that is known; default: what the measurements look like. */
+  /** What it is, when that is known; default: what is heard. */
   content?: ContentHint | null
 }
 
 /** What to do with a recording. */
 export type Recommendation = {
-  /** What it is: as the caller said, else as the preset is for; none when nothing speaks for either. */
+  /** What it is: as the caller said, else as was heard, else as the preset is for; none when nothing speaks for either. */
   content: ContentHint | null
   /** The preset, with the facts that speak for it. */
   preset: Suggestion

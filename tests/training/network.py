@@ -10,6 +10,7 @@ import numpy as np
 MODEL = Path(__file__).parents[2] / "core/src/analysis/content/model"
 RATE_HZ, HOP, FRAME, FFT, BANDS, MEMORY, HIDDEN = 16_000, 160, 400, 512, 80, 128, 256
 SUNG = 0.4
+INAUDIBLE = 1e-8
 KINDS = ["speech", "music", "speech_over_music", "noise"]
 
 
@@ -112,10 +113,16 @@ def seconds(network, samples):
     features, levels, means = [], [], []
     for start in range(0, len(rows), 100):
         part = slice(start, start + 100)
-        if start == 0 or len(rows[part]) >= 50:
-            features.append(np.concatenate([f(x[part], axis=0) for x in (hidden, memory, rows) for f in (np.mean, np.std)]))
-            levels.append(10 * np.log10(squares[part].mean() + 1e-20))
-            means.append(events[part].mean(0))
+        count = len(rows[part])
+        if start > 0 and count < 50:
+            break
+        # What cannot be heard tells nothing; it is silence when there is hardly anything else.
+        heard = squares[part] >= INAUDIBLE
+        nothing = 10 * heard.sum() < count
+        heard = np.ones(count, bool) if nothing else heard
+        features.append(np.concatenate([f(x[part][heard], axis=0) for x in (hidden, memory, rows) for f in (np.mean, np.std)]))
+        levels.append(-200 if nothing else 10 * np.log10(squares[part].mean() + 1e-20))
+        means.append(events[part][heard].mean(0))
     return np.array(features, np.float32), np.array(levels), np.array(means)
 
 

@@ -11,6 +11,7 @@ import pureSound, {
   Resampler,
   analysisPage,
   chainStream,
+  classify,
   compare,
   comparisonPage,
   decode,
@@ -23,6 +24,7 @@ import pureSound, {
   waveformPng,
   type Comparison,
   type ComparisonPageOptions,
+  type Content,
   type Delivery,
   type FilterSpec,
   type HealthAnswer,
@@ -47,6 +49,9 @@ const report: Report = await processAudio('a.mp3', 'a.opus', {
 const loudness: Loudness | null | undefined = report.outputs[0]?.after
 const level: number | null = loudness?.integrated_lufs ?? null
 void level
+
+const { class: kind, segments }: Content = await classify('a.mp3', { content: { silence_dbfs: -50 }, tenant: 'a' })
+segments.filter((segment) => segment.class === kind && segment.confidence > 0.5)
 
 const advice: Recommendation = await recommend('a.mp3', { content: 'speech', read: { strict: true }, tenant: 'a' })
 advice.filters.map(({ filter, text, evidence }) => [filter.type, text.length, evidence.value.toFixed()])

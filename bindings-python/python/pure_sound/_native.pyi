@@ -467,6 +467,11 @@ def analysis_page(engine: Engine, source: str | PathLike[str] | bytes | bytearra
     A page of an input, with what stands on it.
     """
 
+def classify(engine: Engine, source: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> str:
+    """
+    What an input is made of.
+    """
+
 def compare(engine: Engine, reference: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], degraded: str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | tuple[Any, int, str | None], options: str | None = None, progress: Any | None = None, cancel: CancelToken | None = None, tenant: str | None = None) -> str:
     """
     How far an input lies off its reference.

@@ -3759,6 +3759,40 @@ class Measurements(TypedDict):
     crest_db: NotRequired[float | None]
 
 
+#: What a sound is.
+ContentClass = Literal['speech', 'music', 'speech_over_music', 'noise', 'silence', 'unknown']
+
+
+ContentSegment = TypedDict('ContentSegment', {
+    'start_s': 'float',
+    'end_s': 'float',
+    'class': 'ContentClass',
+    'confidence': 'float',
+})
+
+
+class Segment(TypedDict):
+    """A stretch of sound."""
+
+    #: Beginning in seconds.
+    start_s: float
+
+    #: End in seconds.
+    end_s: float
+
+
+Content = TypedDict('Content', {
+    'class': 'ContentClass',
+    'confidence': 'float',
+    'speech_ratio': 'float',
+    'music_ratio': 'float',
+    'noise_ratio': 'float',
+    'silence_ratio': 'float',
+    'segments': 'list[ContentSegment]',
+    'voice': 'list[Segment]',
+})
+
+
 class QualityReport(TypedDict):
     """What `QualityAnalyser` finds."""
 
@@ -3773,6 +3807,9 @@ class QualityReport(TypedDict):
 
     #: Loudness, range, peaks.
     loudness: Loudness
+
+    #: Speech, music, noise, when asked for.
+    content: NotRequired[Content | None]
 
 
 #: What a rule looks at.
@@ -3971,6 +4008,17 @@ class ActivityParams(TypedDict, total=False):
     min_sound_s: float
 
 
+class ContentParams(TypedDict, total=False):
+    """Parameters of the classifier."""
+
+    #: RMS of a second below which noise counts as silence, in dBFS (a full-scale sine reads -3.01). -80 to 0, default
+    #: -60.
+    silence_dbfs: float
+
+    #: Confidence below which the answer is `unknown`. 0 to 1, default 0.4.
+    unknown_below: float
+
+
 class PeakParams(TypedDict, total=False):
     """Parameters of peaks."""
 
@@ -4005,6 +4053,9 @@ class AnalysisParams(TypedDict, total=False):
 
     #: Sound and silence.
     activity: ActivityParams
+
+    #: Speech, music, noise; without, they are not told apart.
+    content: ContentParams | None
 
     #: Waveform peaks; without, there are none.
     peaks: PeakParams | None
@@ -4229,16 +4280,6 @@ class Tonal(TypedDict):
     pitch: NotRequired[PitchSummary | None]
 
 
-class Segment(TypedDict):
-    """A stretch of sound."""
-
-    #: Beginning in seconds.
-    start_s: float
-
-    #: End in seconds.
-    end_s: float
-
-
 class Activity(TypedDict):
     """Sound and silence of a recording."""
 
@@ -4391,6 +4432,9 @@ class Analysis(TypedDict):
     #: Sound and silence.
     activity: Activity
 
+    #: Speech, music, noise, when asked for.
+    content: NotRequired[Content | None]
+
     #: Waveform peaks, when asked for.
     waveform: NotRequired[Peaks | None]
 
@@ -4409,6 +4453,16 @@ class AnalyseOptions(TypedDict, total=False):
 
     #: What to find.
     analysis: AnalysisParams
+
+
+class ClassifyOptions(TypedDict, total=False):
+    """What `Engine::classify` is to do."""
+
+    #: How to read the input.
+    read: ReadOptions
+
+    #: What counts as what.
+    content: ContentParams
 
 
 class CompareParams(TypedDict, total=False):
@@ -4724,7 +4778,7 @@ class RecommendOptions(TypedDict, total=False):
     #: How to read the input.
     read: ReadOptions
 
-    #: What it is, when that is known; default: what the measurements look like.
+    #: What it is, when that is known; default: what is heard.
     content: ContentHint | None
 
 
@@ -4847,7 +4901,8 @@ class Advice(TypedDict):
 class Recommendation(TypedDict):
     """What to do with a recording."""
 
-    #: What it is: as the caller said, else as the preset is for; none when nothing speaks for either.
+    #: What it is: as the caller said, else as was heard, else as the preset is for; none when nothing speaks for
+    #: either.
     content: NotRequired[ContentHint | None]
 
     #: The preset, with the facts that speak for it.

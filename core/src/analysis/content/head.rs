@@ -1,6 +1,6 @@
 //! What makes classes of a second that the network heard: the mean and the spread of its layers, weighed.
 
-use super::log_mel::{BANDS, ROWS_PER_S};
+use super::log_mel::{BANDS, INAUDIBLE, ROWS_PER_S};
 use super::network::{EVENTS, HIDDEN, MEMORY};
 use super::segments::{KINDS, MUSIC, NOISE, SPEECH, SPEECH_OVER_MUSIC, Second};
 use super::weights::Weights;
@@ -10,6 +10,9 @@ use crate::error::Result;
 /// Mean probability of singing from which a second is sung, when it is larger than that of speech: instruments or not, that is music. (There are
 /// hardly any unaccompanied singers among what the weights were trained on.)
 const SUNG: f64 = 0.4;
+
+/// A second is silent when less than one row in so many can be heard.
+const SCARCE: usize = 10;
 
 /// Mean and standard deviation of the hidden layer, of the memory and of the log powers.
 const FEATURES: usize = 2 * (HIDDEN + MEMORY + BANDS);
@@ -87,6 +90,8 @@ pub(super) struct SecondMeter {
     events: [f64; EVENTS],
     mean_squares: f64,
     rows: usize,
+    /// Rows that can be heard.
+    heard: usize,
 }
 
 impl SecondMeter {
@@ -98,17 +103,21 @@ impl SecondMeter {
             events: [0.0; EVENTS],
             mean_squares: 0.0,
             rows: 0,
+            heard: 0,
         }
     }
 
     /// Adds a row; gives the second that it completes.
     pub fn push(&mut self, row: &Row<'_>, head: &Head) -> Option<Second> {
-        self.hidden.add(row.hidden);
-        self.memory.add(row.memory);
-        self.bands.add(row.bands);
-        self.events.iter_mut().zip(row.events).for_each(|(sum, x)| *sum += f64::from(*x));
         self.mean_squares += f64::from(row.mean_square);
         self.rows += 1;
+        if row.mean_square >= INAUDIBLE {
+            self.heard += 1;
+            self.hidden.add(row.hidden);
+            self.memory.add(row.memory);
+            self.bands.add(row.bands);
+            self.events.iter_mut().zip(row.events).for_each(|(sum, x)| *sum += f64::from(*x));
+        }
         (self.rows == ROWS_PER_S).then(|| self.take(head))
     }
 
@@ -119,7 +128,11 @@ impl SecondMeter {
     }
 
     fn take(&mut self, head: &Head) -> Second {
-        let count = self.rows as f64;
+        if SCARCE * self.heard < self.rows {
+            *self = Self::new();
+            return Second { kinds: [0.0; KINDS], level_dbfs: f64::NEG_INFINITY };
+        }
+        let count = self.heard as f64;
         let features: Vec<f32> =
             [&self.hidden, &self.memory, &self.bands].into_iter().flat_map(|spread| spread.finish(count)).collect();
         let mut kinds = head.judge(&features);
@@ -127,7 +140,7 @@ impl SecondMeter {
         if singing > speech && singing >= SUNG {
             kinds = [0.0, kinds[SPEECH] + kinds[MUSIC] + kinds[SPEECH_OVER_MUSIC], 0.0, kinds[NOISE]];
         }
-        let second = Second { kinds, level_dbfs: 10.0 * (self.mean_squares / count + 1e-20).log10() };
+        let second = Second { kinds, level_dbfs: 10.0 * (self.mean_squares / self.rows as f64 + 1e-20).log10() };
         *self = Self::new();
         second
     }

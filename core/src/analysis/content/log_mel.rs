@@ -22,6 +22,9 @@ pub(super) const ROWS_PER_S: usize = 100;
 /// Bands.
 pub(super) const BANDS: usize = 80;
 
+/// Mean square of a row that cannot be heard, and tells nothing: below -80 dBFS.
+pub(super) const INAUDIBLE: f32 = 1e-8;
+
 const FRAME: usize = 400;
 const FFT: usize = 512;
 const FMIN_HZ: f64 = 20.0;

@@ -1,6 +1,6 @@
 //! Speaker activity: where somebody speaks, to 10 ms, from the network's own probability of speech.
 
-use super::log_mel::ROWS_PER_S;
+use super::log_mel::{INAUDIBLE, ROWS_PER_S};
 use crate::analysis::activity::Segment;
 
 /// Probability from which a row is speech; the network's authors use it.
@@ -9,8 +9,6 @@ const THRESHOLD: f32 = 0.4;
 const SMOOTHING: usize = 5;
 /// Shorter speech is none, and shorter pauses belong to the speech around them, in rows.
 const SHORTEST: u64 = 20;
-/// Mean square of a row below which nobody is heard: -80 dBFS.
-const SILENT: f32 = 1e-8;
 
 /// Collects segments. 16 bytes each.
 pub(super) struct VoiceMeter {
@@ -28,7 +26,7 @@ impl VoiceMeter {
 
     /// Adds a row.
     pub fn push(&mut self, speech: f32, square: f32) {
-        self.recent[self.rows as usize % SMOOTHING] = if square < SILENT { 0.0 } else { speech };
+        self.recent[self.rows as usize % SMOOTHING] = if square < INAUDIBLE { 0.0 } else { speech };
         self.rows += 1;
         // The mean stands for the row in its middle.
         let Some(row) = self.rows.checked_sub(1 + SMOOTHING as u64 / 2) else { return };
