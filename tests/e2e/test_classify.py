@@ -67,6 +67,9 @@ def test_a_programme_is_divided_where_it_changes(tmp_path):
     assert text.startswith(told["class"]) and "silence" in text
     analysed = puresound("analyse", path, "--content", "--no-pitch", "--json").json
     assert analysed["content"] == told
+    page = tmp_path / "page.html"
+    puresound("analyse", path, "--content", "--no-pitch", "--html", page)
+    assert "Content" in page.read_text() and f"confidence {told['confidence']:.2f}" in page.read_text()
     assert "content" not in puresound("analyse", path, "--no-pitch", "--json").json
 
 

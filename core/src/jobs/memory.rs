@@ -136,6 +136,9 @@ impl JobStore for MemoryStore {
     fn wait(&self, seen: u64, timeout: Duration) -> Result<u64> {
         Ok(self.bell.wait(seen, timeout))
     }
+    fn wake(&self) {
+        self.bell.ring();
+    }
 }
 
 type Undo = Box<dyn FnOnce(&mut Rows) + Send>;

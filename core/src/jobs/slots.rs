@@ -7,8 +7,13 @@ use crate::sync::{Condvar, Mutex, lock, wait};
 
 /// Places at work.
 pub(super) struct Slots {
-    free: Mutex<usize>,
+    state: Mutex<State>,
     freed: Condvar,
+}
+
+struct State {
+    free: usize,
+    closed: bool,
 }
 
 /// One of them, until it is dropped.
@@ -17,27 +22,33 @@ pub(super) struct Slot(Arc<Slots>);
 impl Slots {
     /// So many.
     pub fn new(count: usize) -> Arc<Self> {
-        Arc::new(Self { free: Mutex::new(count), freed: Condvar::new() })
+        Arc::new(Self { state: Mutex::new(State { free: count, closed: false }), freed: Condvar::new() })
     }
 
     /// One that is free soon.
     pub fn take(self: &Arc<Self>, patience: Duration) -> Option<Slot> {
         let deadline = Instant::now() + patience;
-        let mut free = lock(&self.free);
-        while *free == 0 {
-            if Instant::now() >= deadline {
+        let mut state = lock(&self.state);
+        while state.free == 0 {
+            if state.closed || Instant::now() >= deadline {
                 return None;
             }
-            free = wait(&self.freed, free, Some(deadline));
+            state = wait(&self.freed, state, Some(deadline));
         }
-        *free -= 1;
+        state.free -= 1;
         Some(Slot(Arc::clone(self)))
+    }
+
+    /// Nobody waits for one any more.
+    pub fn close(&self) {
+        lock(&self.state).closed = true;
+        self.freed.notify_all();
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        *lock(&self.0.free) += 1;
+        lock(&self.0.state).free += 1;
         self.0.freed.notify_one();
     }
 }
@@ -53,4 +64,10 @@ fn there_are_as_many_as_said_and_one_that_was_dropped_is_there_again() {
         assert!(waiting.join().unwrap());
     });
     assert!(slots.take(Duration::ZERO).is_some());
+    let _all = (slots.take(Duration::ZERO), slots.take(Duration::ZERO));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| slots.take(Duration::from_secs(600)).is_none());
+        slots.close();
+        assert!(waiting.join().unwrap());
+    });
 }

@@ -205,6 +205,10 @@ pub trait JobStore: Send + Sync {
     /// # Errors
     /// Those of the store.
     fn wait(&self, seen: u64, timeout: Duration) -> Result<u64>;
+
+    /// Lets everybody in this process who waits for the store look around: [`JobStore::wait`] answers. Without it they look when their time
+    /// is over.
+    fn wake(&self) {}
 }
 
 /// What became of a request.

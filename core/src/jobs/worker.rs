@@ -175,7 +175,7 @@ struct Shared {
     /// Those that run are stopped.
     halting: AtomicBool,
     /// All are over.
-    closed: AtomicBool,
+    closed: CancelToken,
     handed_back: AtomicUsize,
     /// By job and token of the lease: the next run of a job may begin, in another thread, before the last one is out of here.
     kept: Mutex<HashMap<(JobId, u64), Kept>>,
@@ -232,7 +232,7 @@ impl WorkerPool {
             options,
             stopping: AtomicBool::new(false),
             halting: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
+            closed: CancelToken::new(),
             handed_back: AtomicUsize::new(0),
             kept: Mutex::default(),
             room: Mutex::default(),
@@ -301,7 +301,10 @@ impl WorkerPool {
 
     fn end(&mut self, patience: Duration) -> usize {
         self.shared.stopping.store(true, Ordering::Release);
+        // Nobody sleeps on, so that the end of an idle pool takes no time.
         self.shared.lookout.close();
+        self.shared.slots.close();
+        self.shared.store.wake();
         let deadline = Instant::now().checked_add(patience);
         while self.threads.iter().any(|t| !t.is_finished()) && deadline.is_none_or(|at| Instant::now() < at) {
             std::thread::sleep(Duration::from_millis(5));
@@ -313,7 +316,7 @@ impl WorkerPool {
             // A panic of a handler was caught; its thread ends in order.
             let _ = thread.join();
         }
-        self.shared.closed.store(true, Ordering::Release);
+        self.shared.closed.cancel();
         if let Some(keeper) = self.keeper.take() {
             let _ = keeper.join();
         }
@@ -564,7 +567,7 @@ impl Shared {
     fn keep(&self) {
         let ttl = Duration::from_millis(self.options.lease_ms);
         let mut swept: Option<Instant> = None;
-        while !self.closed.load(Ordering::Acquire) {
+        loop {
             if swept.is_none_or(|at| at.elapsed() >= ttl / 3) {
                 swept = Some(Instant::now());
                 self.sweep();
@@ -576,7 +579,9 @@ impl Shared {
             for (run, part) in due {
                 self.beat(&run, part);
             }
-            std::thread::sleep(TICK.min(ttl / 10));
+            if self.closed.pause(TICK.min(ttl / 10)).is_err() {
+                return;
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::cancel::CancelToken;
@@ -18,7 +18,7 @@ pub(super) struct Running {
     /// By a number of its own: one who lost a job may still be here when somebody else has it.
     runs: Mutex<HashMap<u64, (JobId, CancelToken)>>,
     next: AtomicU64,
-    closed: AtomicBool,
+    closed: CancelToken,
 }
 
 impl Running {
@@ -31,12 +31,12 @@ impl Running {
 
     /// Ends [`Running::look`].
     pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.cancel();
     }
 
     /// Looks until it is closed.
     pub fn look(&self, store: &dyn JobStore) {
-        while !self.closed.load(Ordering::Acquire) {
+        loop {
             let runs: Vec<(JobId, CancelToken)> = lock(&self.runs).values().cloned().collect();
             for (id, token) in runs.into_iter().filter(|(_, token)| !token.is_cancelled()) {
                 match store.get(id) {
@@ -46,7 +46,9 @@ impl Running {
                     Err(error) => tracing::warn!(job = %id, %error, "cannot see whether a job should stop"),
                 }
             }
-            std::thread::sleep(EVERY);
+            if self.closed.pause(EVERY).is_err() {
+                return;
+            }
         }
     }
 }

@@ -94,6 +94,15 @@ fn facts_of(portrait: &Portrait) -> Vec<Fact> {
             ));
         }
         facts.push(("Sound", format!("{:.0} % of the time", 100.0 * analysis.activity.active_ratio)));
+        if let Some(content) = &analysis.content {
+            let (kind, percent) =
+                (name(content.class).replace('_', " "), |ratio: f64| format!("{:.0} %", 100.0 * ratio));
+            let (speech, music) = (percent(content.speech_ratio), percent(content.music_ratio));
+            facts.push((
+                "Content",
+                format!("{kind}, confidence {:.2}; speech {speech}, music {music}", content.confidence),
+            ));
+        }
     }
     facts
 }

@@ -109,6 +109,9 @@ macro_rules! job_store {
             fn wait(&self, seen: u64, timeout: Duration) -> Result<u64> {
                 self.changed(seen, timeout)
             }
+            fn wake(&self) {
+                self.bell.ring();
+            }
             $($($own)*)?
         }
     };
