@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any, IO, SupportsFloat, SupportsIndex, final
 from typing_extensions import disjoint_base
 
-__all__ = ["CancelToken", "Chain", "Decoder", "Encoder", "Engine", "Jobs", "Meter", "Poller", "Resampler", "Subscription", "analysis_page", "compare", "comparison_page", "error_table", "filters", "panic_for_tests", "recommend", "schema", "shut_logs", "spectrogram_png", "version", "waveform_peaks", "waveform_png"]
+__all__ = ["CancelToken", "Chain", "Decoder", "Encoder", "Engine", "Jobs", "Meter", "Poller", "Resampler", "Subscription", "analysis_page", "classify", "compare", "comparison_page", "error_table", "filters", "panic_for_tests", "recommend", "schema", "shut_logs", "spectrogram_png", "version", "waveform_peaks", "waveform_png"]
 
 @final
 class CancelToken:
