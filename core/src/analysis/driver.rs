@@ -77,6 +77,14 @@ impl Analyser {
     /// # Errors
     /// Those of the parts.
     pub fn finish(self) -> Result<Analysis> {
+        self.finish_while(&|| Ok(()))
+    }
+
+    /// The same for those who may want to stop meanwhile.
+    ///
+    /// # Errors
+    /// What `go_on` says.
+    pub(crate) fn finish_while(self, go_on: &dyn Fn() -> Result<()>) -> Result<Analysis> {
         let features = self.features.finish()?;
         let rate_hz = features.summary.frame_rate_hz;
         let duration_s = self.spec.seconds(self.frames);
@@ -108,7 +116,7 @@ impl Analyser {
             rhythm,
             tonal,
             activity: self.activity.finish(),
-            content: self.content.map(ContentClassifier::finish).transpose()?,
+            content: self.content.map(|content| content.finish_while(go_on)).transpose()?,
             waveform: self.peaks.map(WaveformPeaks::finish),
             fingerprint: self.fingerprint.map(Fingerprinter::finish),
             series: features.series,

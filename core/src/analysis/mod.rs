@@ -26,7 +26,7 @@ pub mod tonal;
 pub mod waveform;
 
 pub use activity::{Activity, ActivityMeter, ActivityParams};
-pub use content::{Content, ContentClass, ContentClassifier, ContentParams, ContentSegment};
+pub use content::{Content, ContentClass, ContentClassifier, ContentParams, ContentSegment, SpeechQuality};
 pub use driver::Analyser;
 pub use features::{FeatureArray, FeatureExtractor, FeatureParams, FeatureSummary, Series};
 pub use fingerprint::{Fingerprint, FingerprintParams, Fingerprinter};

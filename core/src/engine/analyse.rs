@@ -92,7 +92,7 @@ impl Engine {
                     let mut classifier = ContentClassifier::new(admitted.decoder.info().spec, &options.content)?;
                     let mut each = |block: &mut Buffer| classifier.push(block);
                     processing::read_blocks(&mut *admitted.decoder, control, memory, &mut each)?;
-                    classifier.finish()
+                    classifier.finish_while(&|| control.cancel.check())
                 })
             })
         })

@@ -36,6 +36,7 @@ impl Error {
                 let path = path.as_ref().map(|p| p.display().to_string());
                 json!({ "op": op, "path": path, "os_error": source.raw_os_error(), "reason": source.to_string() })
             }
+            Self::RetryLater { what, after_ms } => json!({ "what": what, "after_ms": after_ms }),
             Self::Full { what, max } => json!({ "what": what, "max": max }),
             Self::Panic { what, place } => json!({ "what": what, "place": place }),
         };

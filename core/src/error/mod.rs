@@ -164,6 +164,14 @@ pub enum Error {
         /// Which.
         what: String,
     },
+    /// A service that asks to be left alone for a while.
+    #[error("unavailable: {what}: it asks to be tried again in {} s", .after_ms.div_ceil(1000))]
+    RetryLater {
+        /// Which, and what it said.
+        what: String,
+        /// How long, in milliseconds.
+        after_ms: u64,
+    },
     /// A bounded queue or budget that stayed full for as long as the caller was willing to wait. Trying again later may work.
     #[error("{what} is full ({max})")]
     Full {
@@ -240,7 +248,7 @@ impl Error {
             Self::WouldDeadlock { .. } => ErrorCode::WouldDeadlock,
             Self::Reentrant { .. } => ErrorCode::Reentrant,
             Self::Busy { .. } => ErrorCode::Busy,
-            Self::Unavailable { .. } => ErrorCode::Unavailable,
+            Self::Unavailable { .. } | Self::RetryLater { .. } => ErrorCode::Unavailable,
             Self::Full { .. } => ErrorCode::Full,
             Self::Closed { .. } => ErrorCode::Closed,
             Self::Internal { .. } => ErrorCode::Internal,

@@ -52,6 +52,7 @@ impl From<&Error> for JobError {
         let class = match error {
             Error::NotFound { .. } => FailureClass::Permanent,
             Error::Busy { .. } => FailureClass::Transient,
+            Error::RetryLater { after_ms, .. } => FailureClass::RetryAfter(*after_ms),
             _ => match error.kind() {
                 ErrorKind::Io | ErrorKind::Unavailable => FailureClass::Transient,
                 ErrorKind::Cancelled => FailureClass::Cancelled,
@@ -78,6 +79,7 @@ mod tests {
         let cases = [
             (io(std::io::ErrorKind::StorageFull), FailureClass::Transient),
             (io(std::io::ErrorKind::TimedOut), FailureClass::Transient),
+            (Error::RetryLater { what: "hooks".into(), after_ms: 90_000 }, FailureClass::RetryAfter(90_000)),
             (Error::Full { what: "memory".into(), max: 1 }, FailureClass::Transient),
             (Error::NotFound { path: "a".into() }, FailureClass::Permanent),
             (Error::NotAudio { hint: None }, FailureClass::Permanent),

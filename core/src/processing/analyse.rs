@@ -212,7 +212,7 @@ pub(crate) fn analyse_all(
         }
         Ok(())
     })?;
-    analyser.finish()
+    analyser.finish_while(&|| tracker.check())
 }
 
 /// Decodes and measures a whole stream on two threads. `each` sees every block before it is measured.

@@ -55,8 +55,8 @@ pub(super) fn send(_: &WebhookOptions, call: &Call<'_>) -> Result<u16> {
 ///
 /// # Errors
 /// [`Error::InvalidValue`] for what is no URL; [`Error::Denied`] for one that is not allowed, or whose address is not;
-/// [`Error::Unavailable`], which may pass, when nobody answers in time or the answer is 408, 425, 429 or 5xx; [`Error::Conflict`] for other
-/// refusals, a redirection among them; [`Error::Cancelled`].
+/// [`Error::Unavailable`], which may pass, when nobody answers in time or the answer is 408, 425, 429 or 5xx, and [`Error::RetryLater`]
+/// when that comes with `Retry-After`; [`Error::Conflict`] for other refusals, a redirection among them; [`Error::Cancelled`].
 #[cfg(feature = "webhook")]
 pub(super) fn send(options: &WebhookOptions, call: &Call<'_>) -> Result<u16> {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -89,21 +89,42 @@ pub(super) fn send(options: &WebhookOptions, call: &Call<'_>) -> Result<u16> {
     let request = request.body(call.body.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| away(e.to_string()))?;
-    let status = runtime.block_on(async {
+    let (status, retry_after) = runtime.block_on(async {
         let mut answer = std::pin::pin!(request.send());
         loop {
             match tokio::time::timeout(Duration::from_millis(50), &mut answer).await {
-                Ok(answer) => return answer.map(|answer| answer.status()).map_err(|e| away(in_words(e))),
+                Ok(answer) => {
+                    let answer = answer.map_err(|e| away(in_words(e)))?;
+                    let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
+                    return Ok((answer.status(), wait.and_then(|text| retry_after_ms(text, seconds * 1000))));
+                }
                 Err(_) => call.cancel.check()?,
             }
         }
     })?;
     match status.as_u16() {
         200..=299 => Ok(status.as_u16()),
-        408 | 425 | 429 | 500..=599 => Err(away(format!("answered {status}"))),
+        408 | 425 | 429 | 500..=599 => Err(match retry_after {
+            Some(after_ms) => Error::RetryLater { what: format!("{shown}: answered {status}"), after_ms },
+            None => away(format!("answered {status}")),
+        }),
         300..=399 => Err(Error::Conflict { what: format!("{shown}: answered {status}: a notice is not redirected") }),
         _ => Err(Error::Conflict { what: format!("{shown}: answered {status}") }),
     }
+}
+
+/// Milliseconds from now on of a `Retry-After`: seconds, or a date (RFC 9110, sections 10.2.3 and 5.6.7; not its two obsolete forms).
+#[cfg(feature = "webhook")]
+fn retry_after_ms(text: &str, now_unix_ms: u64) -> Option<u64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(text.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1000));
+    }
+    let [_, day, month, year, time, "GMT"] = text.split(' ').collect::<Vec<_>>()[..] else { return None };
+    let month = 1 + MONTHS.iter().position(|name| *name == month)?;
+    let then_unix_ms = crate::jobs::parse_time(&format!("{year}-{month:02}-{day}T{time}Z")).ok()?;
+    Some(then_unix_ms.saturating_sub(now_unix_ms))
 }
 
 /// The URL, when it lies below one that is allowed.
@@ -340,12 +361,26 @@ mod tests {
     #[test]
     fn redirections_and_refusals_are_final_and_busy_servers_are_tried_again() {
         use crate::jobs::{FailureClass, JobError};
-        let answers = &["302 Found\r\nlocation: http://127.0.0.1:1/", "404 Not Found", "503 Busy", "429 Slow"];
+        let answers = &[
+            "302 Found\r\nlocation: http://127.0.0.1:1/",
+            "404 Not Found",
+            "503 Busy",
+            "429 Slow",
+            "429 Slow\r\nretry-after: 120",
+            "503 Busy\r\nretry-after: Thu, 01 Jan 1970 00:00:00 GMT",
+            "503 Busy\r\nretry-after: soon",
+        ];
         let (url, told) = server(answers);
         let options = options(&url);
-        for class in
-            [FailureClass::Permanent, FailureClass::Permanent, FailureClass::Transient, FailureClass::Transient]
-        {
+        for class in [
+            FailureClass::Permanent,
+            FailureClass::Permanent,
+            FailureClass::Transient,
+            FailureClass::Transient,
+            FailureClass::RetryAfter(120_000),
+            FailureClass::RetryAfter(0),
+            FailureClass::Transient,
+        ] {
             let error = call(&options, &url).unwrap_err();
             assert_eq!(JobError::from(&error).class, class, "{error}");
             told.recv().unwrap();
@@ -353,6 +388,19 @@ mod tests {
         // Nobody is there any more.
         let gone = call(&options, &url).unwrap_err();
         assert_eq!(JobError::from(&gone).class, FailureClass::Transient, "{gone}");
+    }
+
+    #[test]
+    fn a_time_to_wait_is_read_in_seconds_or_as_a_date() {
+        // The date of RFC 9110, section 5.6.7, is 784,111,777 s after 1970 by `date -u +%s`.
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(retry_after_ms(date, 784_111_777_000 - 90_000), Some(90_000));
+        assert_eq!(retry_after_ms(date, u64::MAX), Some(0), "it is over");
+        assert_eq!(retry_after_ms(" 7 ", 0), Some(7_000));
+        assert_eq!(retry_after_ms("99999999999999999999999", 0), Some(u64::MAX));
+        for wrong in ["", "-1", "1.5", "soon", "Sun, 06 Now 1994 08:49:37 GMT", "Sun, 31 Feb 1994 08:49:37 GMT"] {
+            assert_eq!(retry_after_ms(wrong, 0), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub struct Args {
     /// Confidence below which the answer is 'unknown': 0 to 1.
     #[arg(long, value_name = "CONFIDENCE", default_value_t = ContentParams::default().unknown_below)]
     pub unknown_below: f64,
+    /// Estimate what listeners would say of the speech; some seconds of work more.
+    #[arg(long)]
+    pub speech_quality: bool,
     #[command(flatten)]
     pub read: ReadArgs,
 }
@@ -31,7 +34,11 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let engine = context.engine()?;
     let options = ClassifyOptions {
         read: args.read.options(ReadOptions::default())?,
-        content: ContentParams { silence_dbfs: args.silence, unknown_below: args.unknown_below },
+        content: ContentParams {
+            silence_dbfs: args.silence,
+            unknown_below: args.unknown_below,
+            speech_quality: args.speech_quality,
+        },
     };
     let progress = Progress::of_job(context);
     let content = engine.classify(stdio::source(&args.input)?, &options, &context.control(&progress))?;
@@ -52,7 +59,13 @@ fn text(content: &Content) -> String {
             vec![console::duration(s.start_s), console::duration(s.end_s), name(s.class).into(), confidence]
         })
         .collect();
-    format!("{}\n{}", summary(content), console::columns(&rows, &[0, 1, 3]))
+    let quality = content.speech_quality.as_ref().map_or_else(String::new, |q| {
+        format!(
+            "speech {:.1}, background {:.1}, overall {:.1} of 5 (estimated by DNSMOS P.835, {} windows)\n",
+            q.signal_mos, q.background_mos, q.overall_mos, q.windows
+        )
+    });
+    format!("{}\n{quality}{}", summary(content), console::columns(&rows, &[0, 1, 3]))
 }
 
 /// Such as `speech (confidence 0.97; speech 98 %, music 12 %, noise 0 %, silence 2 %)`.

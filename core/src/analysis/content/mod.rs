@@ -10,6 +10,8 @@ mod head;
 mod log_mel;
 mod network;
 mod segments;
+#[cfg(feature = "ml")]
+mod speech_quality;
 #[cfg(test)]
 mod tests;
 mod voice;
@@ -31,18 +33,29 @@ pub struct ContentParams {
     pub silence_dbfs: f64,
     /// Confidence below which the answer is `unknown`. 0 to 1, default 0.4.
     pub unknown_below: f64,
+    /// Estimate what listeners would say of the speech, by DNSMOS P.835, at half a second of work for each of up to 8 windows; needs a build
+    /// with the feature `ml`. Default false.
+    pub speech_quality: bool,
 }
 
 impl Default for ContentParams {
     fn default() -> Self {
-        Self { silence_dbfs: -60.0, unknown_below: 0.4 }
+        Self { silence_dbfs: -60.0, unknown_below: 0.4, speech_quality: false }
     }
 }
 
 impl ContentParams {
     fn validate(&self) -> Result<()> {
         Error::check_range("silence_dbfs", self.silence_dbfs, -80.0, 0.0, "dBFS")?;
-        Error::check_range("unknown_below", self.unknown_below, 0.0, 1.0, "")
+        Error::check_range("unknown_below", self.unknown_below, 0.0, 1.0, "")?;
+        if self.speech_quality && cfg!(not(feature = "ml")) {
+            return Err(Error::Unsupported {
+                what: "analysis",
+                value: "speech_quality".into(),
+                hint: Some("it needs a build with the feature ml".into()),
+            });
+        }
+        Ok(())
     }
 }
 
@@ -96,6 +109,22 @@ pub struct Content {
     pub segments: Vec<ContentSegment>,
     /// Speaker activity: where somebody speaks, to 10 ms.
     pub voice: Vec<Segment>,
+    /// What listeners would say of the speech, when that was asked for and somebody speaks for long enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speech_quality: Option<SpeechQuality>,
+}
+
+/// Estimates of mean opinion scores as of ITU-T P.835, 1 (bad) to 5 (excellent), by DNSMOS P.835: means over the windows that were heard.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SpeechQuality {
+    /// Of the speech itself: little or much distortion.
+    pub signal_mos: f64,
+    /// Of what is behind it: 1 is intrusive, 5 is not noticed.
+    pub background_mos: f64,
+    /// Of both together.
+    pub overall_mos: f64,
+    /// Windows of 9 s that were heard.
+    pub windows: u32,
 }
 
 impl Content {

@@ -70,6 +70,7 @@ pub(super) fn content(params: &ContentParams, seconds: &[Second], voice: Vec<Seg
         silence_ratio: if odds.is_empty() { 1.0 } else { share(SILENCE) },
         segments,
         voice,
+        speech_quality: None,
     }
 }
 
