@@ -1,12 +1,15 @@
 """The command `classify`, beside the same network in numpy, and on recordings of which it is known what they are."""
 
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import MUSIC, SPEECH, ffmpeg_pcm, puresound
+from conftest import BIN, MUSIC, SPEECH, ffmpeg_pcm, puresound
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 import network  # noqa: E402
@@ -105,3 +108,50 @@ def test_mistakes_are_named(tmp_path):
     puresound("classify", nothing, check=3)
     wrong = puresound("classify", SPEECH, "--silence", "5", check=5)
     assert "silence_dbfs" in wrong.err and "-80" in wrong.err
+
+
+PROGRAM = os.environ.get("PURESOUND_OBJECTS_BIN", BIN)
+
+
+def speech_quality(path):
+    done = subprocess.run([PROGRAM, "classify", path, "--speech-quality", "--json"], capture_output=True, text=True, check=False)
+    if "feature ml" in done.stderr:
+        assert "PURESOUND_OBJECTS_BIN" not in os.environ, f"{PROGRAM} was built without the feature ml"
+        pytest.skip("needs a program with the feature ml")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout).get("speech_quality")
+
+
+def test_speech_quality_is_that_of_the_reference_runtime(tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    x = pcm(SPEECH, 40)
+    window = 144_160
+    # No second window: which ones are heard is not the question here.
+    x = x[: 2 * window - 1]
+    told = speech_quality(plant(tmp_path / "x.wav", x))
+    session = runtime.InferenceSession(str(network.MODEL / "dnsmos-p835.onnx"))
+    raw = session.run(None, {session.get_inputs()[0].name: x[None, :window]})[0][0]
+    # The polynomials of speechmos 0.0.1.1, `dnsmos.py`.
+    signal = np.polyval([-0.08397278, 1.22083953, 0.0052439], raw[0])
+    background = np.polyval([-0.13166888, 1.60915514, -0.39604546], raw[1])
+    overall = np.polyval([-0.06766283, 1.11546468, 0.04602535], raw[2])
+    assert told["windows"] == 1
+    assert [told["signal_mos"], told["background_mos"], told["overall_mos"]] == pytest.approx([signal, background, overall], abs=1e-3)
+
+
+def test_noise_makes_speech_worse_and_music_is_not_judged(tmp_path):
+    x = pcm(SPEECH, 20)
+    rng = np.random.default_rng(1)
+    scores = []
+    for snr_db in (60, 20, 5):
+        noise = rng.standard_normal(len(x)) * np.sqrt(np.mean(x**2)) * 10 ** (-snr_db / 20)
+        scores.append(speech_quality(plant(tmp_path / "x.wav", (0.5 * (x + noise)).astype(np.float32))))
+    for name in ("background_mos", "overall_mos"):
+        clean, hiss, loud = (score[name] for score in scores)
+        assert clean > hiss > loud, f"{name}: {scores}"
+    assert speech_quality(plant(tmp_path / "music.wav", pcm(MUSIC, 20))) is None
+
+
+def test_speech_quality_without_the_network_says_how_to_get_it(tmp_path):
+    done = puresound("classify", SPEECH, "--speech-quality", check=None)
+    assert done.code == 0 or ("speech_quality" in done.err and "feature ml" in done.err), done.err

@@ -70,7 +70,7 @@ impl ContentClassifier {
             resampler,
             input: Buffer::new(Spec::new(spec.rate_hz, ChannelLayout::MONO), PIECE),
             filled: 0,
-            converted: Buffer::new(Spec::new(RATE_HZ, ChannelLayout::MONO), 0),
+            converted: Buffer::new(Spec::new(RATE_HZ, ChannelLayout::MONO), PIECE),
             mono: Vec::new(),
             mel: LogMel::new(),
             rows: Vec::new(),
