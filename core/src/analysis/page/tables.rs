@@ -68,6 +68,7 @@ fn facts_of(portrait: &Portrait) -> Vec<Fact> {
         ("Dynamic range (DR)", perhaps(m.dr_db, 0, "dB")),
         ("Noise floor", perhaps(m.noise_floor_dbfs, 1, "dBFS")),
         ("Signal to noise", perhaps(m.snr_db, 0, "dB")),
+        ("Reverberation", perhaps(m.reverberation_s, 1, "s")),
         ("Bandwidth", m.bandwidth_hz.map_or_else(|| "-".into(), |hz| format!("{}Hz", spaced(&hz_text(hz.round()))))),
         ("Offset (DC)", dc.join(", ")),
         ("Correlation of the channels", perhaps(m.correlation, 2, "")),

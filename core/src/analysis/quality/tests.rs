@@ -280,3 +280,20 @@ fn silence_and_what_is_no_number_are_told() {
     let nothing = QualityAnalyser::new(spec, QualityParams::default()).unwrap();
     assert!(matches!(nothing.finish(), Err(Error::Empty)));
 }
+
+#[test]
+fn a_room_is_told_by_its_decay() {
+    let room = |rt60_s: f64| -> Vec<f32> {
+        let frames = 15 * RATE as usize;
+        let level = |n: usize| {
+            let t = n as f64 / f64::from(RATE) % 0.8;
+            10f64.powf(-3.0 * (t - 0.2).max(0.0) / rt60_s) + 10f64.powf(-3.5)
+        };
+        noise(3, frames).iter().enumerate().map(|(n, x)| (0.3 * level(n)) as f32 * x).collect()
+    };
+    let long = judge(&[room(1.2)]);
+    let told = long.verdict(VerdictName::Reverberant).expect("a room of 1.2 s");
+    assert!(told.severity == Severity::Warning && Some(told.value) == long.measurements.reverberation_s, "{told:?}");
+    let short = judge(&[room(0.3)]);
+    assert!(short.verdict(VerdictName::Reverberant).is_none() && short.measurements.reverberation_s.unwrap() < 0.4);
+}

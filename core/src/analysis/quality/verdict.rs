@@ -65,6 +65,8 @@ pub enum VerdictName {
     SilenceAtEnd,
     /// Little difference between loud and soft.
     LowDynamicRange,
+    /// Recorded in a room that goes on sounding.
+    Reverberant,
 }
 
 /// A stretch of time.

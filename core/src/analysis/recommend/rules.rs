@@ -160,7 +160,7 @@ pub(super) const OUTPUTS: [OutputRule; 5] = [
 
 /// What no filter mends: the verdict, and what can be done by hand.
 #[rustfmt::skip]
-pub(super) const ADVICE: [(VerdictName, &str); 13] = [
+pub(super) const ADVICE: [(VerdictName, &str); 14] = [
     (V::NonFinite, "the file was damaged or made by a faulty program: make it again from its source"),
     (V::Silent, "there is nothing to process: look at the recording chain"),
     (V::DropOuts, "what is missing cannot be put back: take another copy or cut around it"),
@@ -173,5 +173,6 @@ pub(super) const ADVICE: [(VerdictName, &str); 13] = [
     (V::FakeBitDepth, "the words are longer than what is in them: 16 bits are enough"),
     (V::MonoIncompatible, "much is lost when it is heard on one loudspeaker: listen in mono; the filter stereo_to_mono keeps it"),
     (V::ChannelImbalance, "one channel is louder: if that is not meant, the filter balance evens it"),
+    (V::Reverberant, "the room is heard: record closer to the microphone, or where curtains and furniture take the sound"),
     (V::LowDynamicRange, "it was made very even before: do not compress it again"),
 ];
