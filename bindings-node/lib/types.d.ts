@@ -481,6 +481,8 @@ export type Content = {
   segments: ContentSegment[]
   /** Speaker activity: where somebody speaks, to 10 ms. */
   voice: Segment[]
+  /** What listeners would say of the speech, when that was asked for and somebody speaks for long enough. */
+  speech_quality: SpeechQuality | null
 }
 
 /** What a sound is. */
@@ -498,6 +500,11 @@ export type ContentParams = {
   silence_dbfs: number
   /** Confidence below which the answer is `unknown`. 0 to 1, default 0.4. (default 0.4) */
   unknown_below: number
+  /**
+   * Estimate what listeners would say of the speech, by DNSMOS P.835, at half a second of work for each of up to 8 windows; needs
+   * a build with the feature `ml`. Default false. (default false)
+   */
+  speech_quality: boolean
 }
 
 /** Parameters of the classifier. */
@@ -509,6 +516,11 @@ export type ContentParamsInput = {
   silence_dbfs?: number
   /** Confidence below which the answer is `unknown`. 0 to 1, default 0.4. (default 0.4) */
   unknown_below?: number
+  /**
+   * Estimate what listeners would say of the speech, by DNSMOS P.835, at half a second of work for each of up to 8 windows; needs
+   * a build with the feature `ml`. Default false. (default false)
+   */
+  speech_quality?: boolean
 }
 
 /** A stretch of one class. */
@@ -3523,6 +3535,9 @@ export type Loss = {
   reason: string
 }
 
+/** A codec that leaves a mark. */
+export type LossyCodec = "mp3" | "aac" | "vorbis"
+
 /**
  * The result of a measurement. Values in dB are `-inf` for silence and NaN when they were not asked for; both are `null` in JSON.
  */
@@ -3581,12 +3596,25 @@ export type Measurements = {
   snr_db: number | null
   /** Spectral flatness of that floor within narrow bands, 0 to 1: 0.56 for white noise, near 0 for notes. */
   floor_flatness: number | null
+  /**
+   * Time in which sound dies away by 60 dB, in seconds, 0.1 to 3: the reverberation of the room, estimated from the decays of the
+   * sound itself. Dry speech has 0.1 to 0.5; music has that of its notes as well. None: too few decays, or noise less than 26 dB
+   * below the sound.
+   */
+  reverberation_s: number | null
   /** Highest frequency with sound, in Hz. */
   bandwidth_hz: number | null
   /** Height of the edge there, in dB; none when the spectrum fades. */
   band_edge_db: number | null
   /** Share of frames with an empty band below the edge, 0 to 1. */
   spectral_holes: number | null
+  /** The codec whose mark the samples bear, `mp3`, `aac` or `vorbis`; none: none was found. */
+  lossy_codec: LossyCodec | null
+  /**
+   * Holes in the transform of that codec at the best offset of its frames against those at others: from 1.5 on a mark, below 1.3
+   * usual without. None: too short, too soft, or a rate that is not looked at.
+   */
+  lossy_score: number | null
   /** Correlation of the two channels, -1 to 1. */
   correlation: number | null
   /** What the sound loses when the two channels are added, in dB: 0 for equal, 3 for unrelated ones. */
@@ -4577,6 +4605,21 @@ export type SpectrogramOptions = {
   axes?: boolean
 }
 
+/**
+ * Estimates of mean opinion scores as of ITU-T P.835, 1 (bad) to 5 (excellent), by DNSMOS P.835: means over the windows that were
+ * heard.
+ */
+export type SpeechQuality = {
+  /** Of the speech itself: little or much distortion. */
+  signal_mos: number
+  /** Of what is behind it: 1 is intrusive, 5 is not noticed. */
+  background_mos: number
+  /** Of both together. */
+  overall_mos: number
+  /** Windows of 9 s that were heard. */
+  windows: number
+}
+
 /** Frequencies of the splits in Hz, rising. */
 export type SplitFrequencies = number[]
 
@@ -4866,7 +4909,7 @@ export type Verdict = {
 }
 
 /** The verdicts that can be given. */
-export type VerdictName = "non_finite" | "silent" | "clipping" | "dc_offset" | "hum" | "noise" | "clicks" | "discontinuities" | "drop_outs" | "starts_cut" | "ends_cut" | "narrow_band" | "lossy_origin" | "upsampled" | "fake_bit_depth" | "phase_inverted" | "mono_incompatible" | "false_stereo" | "channel_imbalance" | "silent_channel" | "silence_at_start" | "silence_at_end" | "low_dynamic_range"
+export type VerdictName = "non_finite" | "silent" | "clipping" | "dc_offset" | "hum" | "noise" | "clicks" | "discontinuities" | "drop_outs" | "starts_cut" | "ends_cut" | "narrow_band" | "lossy_origin" | "upsampled" | "fake_bit_depth" | "phase_inverted" | "mono_incompatible" | "false_stereo" | "channel_imbalance" | "silent_channel" | "silence_at_start" | "silence_at_end" | "low_dynamic_range" | "reverberant"
 
 /** Whether outputs are decoded and measured again. */
 export type Verify = "full" | "none"

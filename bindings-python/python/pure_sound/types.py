@@ -3642,7 +3642,7 @@ class MediaInfo(TypedDict):
 
 
 #: The verdicts that can be given.
-VerdictName = Literal['non_finite', 'silent', 'clipping', 'dc_offset', 'hum', 'noise', 'clicks', 'discontinuities', 'drop_outs', 'starts_cut', 'ends_cut', 'narrow_band', 'lossy_origin', 'upsampled', 'fake_bit_depth', 'phase_inverted', 'mono_incompatible', 'false_stereo', 'channel_imbalance', 'silent_channel', 'silence_at_start', 'silence_at_end', 'low_dynamic_range']
+VerdictName = Literal['non_finite', 'silent', 'clipping', 'dc_offset', 'hum', 'noise', 'clicks', 'discontinuities', 'drop_outs', 'starts_cut', 'ends_cut', 'narrow_band', 'lossy_origin', 'upsampled', 'fake_bit_depth', 'phase_inverted', 'mono_incompatible', 'false_stereo', 'channel_imbalance', 'silent_channel', 'silence_at_start', 'silence_at_end', 'low_dynamic_range', 'reverberant']
 
 
 #: How much a verdict matters.
@@ -3690,6 +3690,10 @@ class Verdict(TypedDict):
     occurrences: int
 
 
+#: A codec that leaves a mark.
+LossyCodec = Literal['mp3', 'aac', 'vorbis']
+
+
 class Measurements(TypedDict):
     """What was measured. A value that the recording is too short, too quiet or has too few channels for is none."""
 
@@ -3716,6 +3720,12 @@ class Measurements(TypedDict):
     #: Spectral flatness of that floor within narrow bands, 0 to 1: 0.56 for white noise, near 0 for notes.
     floor_flatness: NotRequired[float | None]
 
+    #: Time in which sound dies away by 60 dB, in seconds, 0.1 to 3: the reverberation of the room, estimated from the
+    #: decays of the sound
+    #: itself. Dry speech has 0.1 to 0.5; music has that of its notes as well. None: too few decays, or noise less than
+    #: 26 dB below the sound.
+    reverberation_s: NotRequired[float | None]
+
     #: Highest frequency with sound, in Hz.
     bandwidth_hz: NotRequired[float | None]
 
@@ -3724,6 +3734,14 @@ class Measurements(TypedDict):
 
     #: Share of frames with an empty band below the edge, 0 to 1.
     spectral_holes: NotRequired[float | None]
+
+    #: The codec whose mark the samples bear, `mp3`, `aac` or `vorbis`; none: none was found.
+    lossy_codec: NotRequired[LossyCodec | None]
+
+    #: Holes in the transform of that codec at the best offset of its frames against those at others: from 1.5 on a
+    #: mark, below 1.3 usual
+    #: without. None: too short, too soft, or a rate that is not looked at.
+    lossy_score: NotRequired[float | None]
 
     #: Correlation of the two channels, -1 to 1.
     correlation: NotRequired[float | None]
@@ -3781,6 +3799,24 @@ class Segment(TypedDict):
     end_s: float
 
 
+class SpeechQuality(TypedDict):
+    """Estimates of mean opinion scores as of ITU-T P.835, 1 (bad) to 5 (excellent), by DNSMOS P.835: means over the
+    windows that were heard.
+    """
+
+    #: Of the speech itself: little or much distortion.
+    signal_mos: float
+
+    #: Of what is behind it: 1 is intrusive, 5 is not noticed.
+    background_mos: float
+
+    #: Of both together.
+    overall_mos: float
+
+    #: Windows of 9 s that were heard.
+    windows: int
+
+
 Content = TypedDict('Content', {
     'class': 'ContentClass',
     'confidence': 'float',
@@ -3790,6 +3826,7 @@ Content = TypedDict('Content', {
     'silence_ratio': 'float',
     'segments': 'list[ContentSegment]',
     'voice': 'list[Segment]',
+    'speech_quality': 'NotRequired[SpeechQuality | None]',
 })
 
 
@@ -4017,6 +4054,11 @@ class ContentParams(TypedDict, total=False):
 
     #: Confidence below which the answer is `unknown`. 0 to 1, default 0.4.
     unknown_below: float
+
+    #: Estimate what listeners would say of the speech, by DNSMOS P.835, at half a second of work for each of up to 8
+    #: windows; needs a build
+    #: with the feature `ml`. Default false.
+    speech_quality: bool
 
 
 class PeakParams(TypedDict, total=False):
